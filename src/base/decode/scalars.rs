@@ -1,0 +1,172 @@
+//! How strings, numbers, lists and the standard library's types are read.
+
+use std::time::Duration;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::{Decode, FromText, text, wrong_type};
+use crate::base::report::{Code, Problem, Report};
+use crate::base::yaml::{At, Node, Place};
+
+impl<T: FromText> Decode for T {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        let text = text(node, T::EXPECTED, report)?;
+        T::from_text(&text.value)
+            .map_err(|why| {
+                let message = format!("{} is not {}: {why}", text.quoted(), T::EXPECTED);
+                let message = match text.secret {
+                    // The reason may repeat a part of the value.
+                    true => format!("{} is not {}", text.quoted(), T::EXPECTED),
+                    false => message,
+                };
+                report.push(Problem::error(Code::InvalidValue, node.place, message));
+            })
+            .ok()
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        let mut schema = json_schema!({ "type": "string", "description": T::EXPECTED });
+        if !T::PATTERN.is_empty() {
+            // What `${…}` brings is checked when it is known.
+            let pattern = format!(r"^(?:{})$|\$\{{", T::PATTERN);
+            schema.insert("pattern".into(), pattern.into());
+        }
+        schema
+    }
+}
+
+impl Decode for String {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        text(node, "a string", report).map(|text| text.value)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"] })
+    }
+}
+
+impl Decode for bool {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        match &node.value {
+            Node::Bool(value) => Some(*value),
+            Node::Text(text) if text.secret && text.value == "true" => Some(true),
+            Node::Text(text) if text.secret && text.value == "false" => Some(false),
+            other => {
+                report.push(wrong_type(node.place, "`true` or `false`", other));
+                None
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "boolean" })
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl Decode for $number {
+            fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+                let number = match &node.value {
+                    Node::Integer(number) => Some(*number),
+                    Node::Text(text) if text.secret => text.value.parse().ok(),
+                    _ => None,
+                };
+                let Some(number) = number else {
+                    report.push(wrong_type(node.place, "a whole number", &node.value));
+                    return None;
+                };
+                Self::try_from(number).map_err(|_| {
+                    let message = format!("{number} is out of range: 0 to {}", Self::MAX);
+                    report.push(Problem::error(Code::InvalidValue, node.place, message));
+                }).ok()
+            }
+
+            fn schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "integer", "minimum": 0 })
+            }
+        }
+    )*};
+}
+
+numbers!(u16, u32, u64, usize);
+
+impl<T: Decode> Decode for At<T> {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        T::decode(node, report).map(|value| At::new(value, node.place))
+    }
+
+    fn absent() -> Option<Self> {
+        T::absent().map(|value| At::new(value, Place::default()))
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        T::decode(node, report).map(Some)
+    }
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
+/// A list; items that are wrong are reported and left out.
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        match &node.value {
+            Node::List(items) => Some(
+                items
+                    .iter()
+                    .filter_map(|item| T::decode(item, report))
+                    .collect(),
+            ),
+            other => {
+                report.push(wrong_type(node.place, "a list", other));
+                None
+            }
+        }
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "array", "items": T::schema(generator) })
+    }
+}
+
+impl FromText for Duration {
+    const EXPECTED: &'static str = "a duration such as `250ms`, `10s`, `2m`, `1h` or `30d`";
+    const PATTERN: &'static str = r"[0-9]+(ms|s|m|h|d)";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        crate::base::units::duration(text)
+    }
+}
+
+impl FromText for std::net::SocketAddr {
+    const EXPECTED: &'static str =
+        "an address with a port, such as `127.0.0.1:3001` or `[::1]:3001`";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| "not an IP address, a colon and a port".to_owned())
+    }
+}
+
+impl FromText for ipnet::IpNet {
+    const EXPECTED: &'static str = "a network such as `10.0.0.0/8` or an address";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let address = text.parse::<std::net::IpAddr>().map(Self::from);
+        address
+            .or_else(|_| text.parse())
+            .map_err(|_| "not in CIDR notation".to_owned())
+    }
+}

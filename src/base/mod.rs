@@ -1,0 +1,12 @@
+//! What every other folder stands on. Imports nothing of ours.
+
+pub mod clock;
+pub mod decode;
+pub mod id;
+pub mod net;
+pub mod path;
+pub mod reply;
+pub mod report;
+pub mod secret;
+pub mod units;
+pub mod yaml;

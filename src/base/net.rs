@@ -1,0 +1,172 @@
+//! Who the client is: its address, through the proxies that the operator trusts and no others.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+/// A set of networks, such as `server.trusted_proxies`.
+#[derive(Debug, Clone, Default)]
+pub struct Networks(Vec<IpNet>);
+
+/// The client as the pipeline sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    pub address: IpAddr,
+    /// The peer is a trusted proxy: what it says about the request may be kept.
+    pub via_trusted_proxy: bool,
+}
+
+impl Networks {
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self(networks)
+    }
+
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = canonical(address);
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The client's address. A peer that is not trusted is the client, whatever it sent. Behind a trusted
+/// one, the client is the rightmost address of `X-Forwarded-For` that is not a trusted proxy: what
+/// stands further left was written by that client and proves nothing. An entry that is not an address
+/// ends the walk at the last hop known.
+pub fn client<'a, I>(peer: IpAddr, forwarded_for: I, trusted: &Networks) -> Client
+where
+    I: IntoIterator<Item = &'a [u8]>,
+    I::IntoIter: DoubleEndedIterator,
+{
+    let peer = canonical(peer);
+    if !trusted.contains(peer) {
+        return Client {
+            address: peer,
+            via_trusted_proxy: false,
+        };
+    }
+    let mut address = peer;
+    let entries = forwarded_for
+        .into_iter()
+        .rev()
+        .flat_map(|line| line.rsplit(|byte| *byte == b','));
+    for entry in entries {
+        let Some(hop) = forwarded_address(entry) else {
+            break;
+        };
+        address = hop;
+        if !trusted.contains(hop) {
+            break;
+        }
+    }
+    Client {
+        address,
+        via_trusted_proxy: true,
+    }
+}
+
+/// An IPv4 address that came in as IPv6 (`::ffff:192.0.2.1`) is that IPv4 address: else one client
+/// would have two identities.
+pub fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// The network that an address counts under: IPv4 whole, IPv6 by its first `prefix` bits, because one
+/// subscriber holds at least a /64.
+pub fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+    match canonical(address) {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => {
+            let keep = u32::from(prefix.min(128));
+            let mask = u128::MAX.checked_shl(128 - keep).unwrap_or(0);
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
+        }
+    }
+}
+
+/// Is this address reachable from this machine only?
+pub fn is_loopback(address: IpAddr) -> bool {
+    canonical(address).is_loopback()
+}
+
+/// The address that stands for "none known": a peer that is not an IP socket.
+pub const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// One entry of `X-Forwarded-For`: an address, and proxies that add a port exist.
+fn forwarded_address(entry: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(entry).ok()?.trim();
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.split_once(']'))
+        .map(|(inner, _)| inner);
+    let address = bare.unwrap_or(text).parse();
+    let address = address.or_else(|_| {
+        text.parse::<std::net::SocketAddr>()
+            .map(|socket| socket.ip())
+    });
+    address.ok().map(canonical)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client_of(peer: &str, lines: &[&str]) -> (String, bool) {
+        let trusted = Networks::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        let client = client(peer.parse().unwrap(), lines, &trusted);
+        (client.address.to_string(), client.via_trusted_proxy)
+    }
+
+    #[test]
+    fn a_strangers_header_counts_for_nothing() {
+        assert_eq!(
+            client_of("192.0.2.9", &["203.0.113.1"]),
+            ("192.0.2.9".into(), false)
+        );
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_address_is_the_client() {
+        let cases = [
+            (&["203.0.113.1"][..], "203.0.113.1"),
+            (&["6.6.6.6, 203.0.113.1, 10.0.0.2"], "203.0.113.1"),
+            (&["6.6.6.6", "203.0.113.1"], "203.0.113.1"),
+            (&["203.0.113.1:5123"], "203.0.113.1"),
+            (&["[2001:db8::1]:443"], "2001:db8::1"),
+            (&["203.0.113.1, unknown, 10.0.0.2"], "10.0.0.2"),
+            (&["garbage"], "10.0.0.1"),
+            (&[], "10.0.0.1"),
+            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ];
+        for (lines, expected) in cases {
+            assert_eq!(
+                client_of("10.0.0.1", lines),
+                (expected.into(), true),
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_same_client() {
+        assert_eq!(
+            client_of("::ffff:10.0.0.1", &["203.0.113.1"]).0,
+            "203.0.113.1"
+        );
+        assert_eq!(
+            masked("::ffff:192.0.2.1".parse().unwrap(), 64).to_string(),
+            "192.0.2.1"
+        );
+    }
+
+    #[test]
+    fn ipv6_counts_by_prefix() {
+        let one = masked("2001:db8:1:2:aaaa::1".parse().unwrap(), 64);
+        assert_eq!(one, masked("2001:db8:1:2:bbbb::2".parse().unwrap(), 64));
+        assert_ne!(one, masked("2001:db8:1:3::1".parse().unwrap(), 64));
+        assert_eq!(masked("2001:db8::1".parse().unwrap(), 0).to_string(), "::");
+        assert_eq!(
+            masked("2001:db8::1".parse().unwrap(), 128).to_string(),
+            "2001:db8::1"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! An answer that Airside makes itself. Refusals are problem+json (RFC 9457) and say what the one who
+//! asked may know, nothing of the inside.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// A refusal's fixed part: what `code` means is the same on every route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    NoRoute,
+    MethodNotAllowed,
+    Unauthenticated,
+    Forbidden,
+    RateLimited,
+    UpstreamUnreachable,
+    UpstreamTimeout,
+    BadRequest,
+    BodyTooLarge,
+    UriTooLong,
+    HeadersTooLarge,
+    NoHealthyUpstream,
+    Overloaded,
+    NotImplemented,
+    ExpectationFailed,
+    Internal,
+}
+
+/// The body of a refusal.
+#[derive(Debug, Serialize)]
+pub struct Problem<'a> {
+    #[serde(rename = "type")]
+    pub kind: Cow<'a, str>,
+    pub title: &'a str,
+    pub status: u16,
+    pub code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<&'a str>,
+}
+
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+impl Refusal {
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+
+    pub const fn code(self) -> &'static str {
+        self.row().1
+    }
+
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Status, code and title.
+    const fn row(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::NoRoute => (404, "no_route", "No route matches this request"),
+            Self::MethodNotAllowed => {
+                (405, "method_not_allowed", "This method is not allowed here")
+            }
+            Self::Unauthenticated => (401, "unauthenticated", "A valid token is needed"),
+            Self::Forbidden => (403, "forbidden", "This token may not do that"),
+            Self::RateLimited => (429, "rate_limited", "Too many requests"),
+            Self::UpstreamUnreachable => (
+                502,
+                "upstream_unreachable",
+                "The service could not be reached",
+            ),
+            Self::UpstreamTimeout => (
+                504,
+                "upstream_timeout",
+                "The service did not answer in time",
+            ),
+            Self::BadRequest => (400, "bad_request", "The request is not valid"),
+            Self::BodyTooLarge => (413, "body_too_large", "The body is too large"),
+            Self::UriTooLong => (414, "uri_too_long", "The request's target is too long"),
+            Self::HeadersTooLarge => (
+                431,
+                "headers_too_large",
+                "The request's headers are too large",
+            ),
+            Self::NoHealthyUpstream => (
+                503,
+                "no_healthy_upstream",
+                "The service has no healthy server",
+            ),
+            Self::Overloaded => (503, "overloaded", "Too much is going on at once"),
+            Self::NotImplemented => (501, "bad_request", "This method is not implemented"),
+            Self::ExpectationFailed => (417, "bad_request", "This expectation can't be met"),
+            Self::Internal => (500, "internal", "Something went wrong here"),
+        }
+    }
+
+    /// The body, ready to send.
+    pub fn body(self, request_id: &str, detail: Option<&str>) -> Vec<u8> {
+        problem(self.status(), self.code(), self.title(), request_id, detail)
+    }
+}
+
+/// A problem's JSON; `type` is a URN made of the code, stable and without a place to fetch.
+pub fn problem(
+    status: u16,
+    code: &str,
+    title: &str,
+    request_id: &str,
+    detail: Option<&str>,
+) -> Vec<u8> {
+    let problem = Problem {
+        kind: Cow::Owned(format!("urn:airside:{code}")),
+        title,
+        status,
+        code,
+        request_id,
+        detail,
+    };
+    // Strings and a number: this can't fail.
+    serde_json::to_vec(&problem).unwrap_or_default()
+}

@@ -1,0 +1,5 @@
+pub mod base;
+pub mod identity;
+pub mod limit;
+pub mod telemetry;
+pub mod token;
