@@ -1,0 +1,141 @@
+//! What a client is told of its limits: `RateLimit-Policy`, `RateLimit` and `Retry-After`, written
+//! without allocating where the buffer is large enough.
+
+use super::sliding::Decision;
+use crate::base::units::Rate;
+
+/// A limit's prebuilt parts of the fields `RateLimit-Policy` and `RateLimit`
+/// (draft-ietf-httpapi-ratelimit-headers-10, §3 and §4): list members that name the policy by a
+/// structured-field string. The partition key (`pk`) is left out: it is optional, and would tell
+/// clients how they are told apart.
+#[derive(Debug)]
+pub struct Names {
+    /// `"name"`.
+    item: Box<str>,
+    /// `"name";q=20;w=120`.
+    policy: Box<str>,
+}
+
+impl Names {
+    pub(super) fn new(name: &str, rate: Rate) -> Self {
+        let item = string_item(name);
+        let millis = rate.window.as_millis();
+        let policy = match millis % 1_000 {
+            0 => format!("{item};q={};w={}", rate.count, millis / 1_000),
+            // `w` is whole seconds, and optional: rather none than a wrong one.
+            _ => format!("{item};q={}", rate.count),
+        };
+        Self {
+            item: item.into(),
+            policy: policy.into(),
+        }
+    }
+
+    /// Adds this limit to the value of `RateLimit-Policy`.
+    pub fn add_policy(&self, value: &mut String) {
+        separate(value);
+        value.push_str(&self.policy);
+    }
+
+    /// Adds this limit to the value of `RateLimit`: `"name";r=19;t=104`. Of a refusal, `t` is the
+    /// time of its `Retry-After`, as the draft asks for; else the time until the quota is whole.
+    pub fn add_state(&self, value: &mut String, decision: &Decision) {
+        let millis = match decision.admitted {
+            true => decision.reset_millis,
+            false => decision.retry_after_millis,
+        };
+        separate(value);
+        value.push_str(&self.item);
+        value.push_str(";r=");
+        value.push_str(itoa::Buffer::new().format(decision.remaining));
+        value.push_str(";t=");
+        value.push_str(itoa::Buffer::new().format(seconds(millis)));
+    }
+}
+
+/// `Retry-After` of a refusal in seconds (RFC 9110 §10.2.3): rounded up, at least 1, so that a client
+/// that keeps to it is never refused for coming too early.
+pub fn retry_after(decision: &Decision) -> u64 {
+    seconds(decision.retry_after_millis).max(1)
+}
+
+fn seconds(millis: u64) -> u64 {
+    millis.div_ceil(1_000)
+}
+
+fn separate(value: &mut String) {
+    if !value.is_empty() {
+        value.push_str(", ");
+    }
+}
+
+/// A string of RFC 9651 §3.3.3: printable ASCII in quotes. A limit written in a route is named after
+/// it, and that name may hold anything.
+fn string_item(name: &str) -> String {
+    let mut item = String::with_capacity(name.len() + 2);
+    item.push('"');
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => item.extend(['\\', c]),
+            ' '..='~' => item.push(c),
+            _ => item.push('?'),
+        }
+    }
+    item.push('"');
+    item
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn names(name: &str, count: u32, millis: u64) -> Names {
+        let window = Duration::from_millis(millis);
+        Names::new(name, Rate { count, window })
+    }
+
+    fn decision(admitted: bool) -> Decision {
+        Decision {
+            admitted,
+            limit: 20,
+            remaining: if admitted { 19 } else { 0 },
+            reset_millis: 103_001,
+            retry_after_millis: if admitted { 0 } else { 6_001 },
+        }
+    }
+
+    #[test]
+    fn several_limits_are_members_of_one_list() {
+        let (client, user) = (
+            names("per_client", 20, 120_000),
+            names("per_user", 600, 60_000),
+        );
+        let (mut policy, mut state) = (String::new(), String::new());
+        for names in [&client, &user] {
+            names.add_policy(&mut policy);
+            names.add_state(&mut state, &decision(true));
+        }
+        assert_eq!(policy, r#""per_client";q=20;w=120, "per_user";q=600;w=60"#);
+        assert_eq!(state, r#""per_client";r=19;t=104, "per_user";r=19;t=104"#);
+    }
+
+    #[test]
+    fn a_refusal_names_the_same_time_twice() {
+        let mut state = String::new();
+        names("a", 20, 120_000).add_state(&mut state, &decision(false));
+        assert_eq!(state, r#""a";r=0;t=7"#);
+        assert_eq!(retry_after(&decision(false)), 7);
+    }
+
+    #[test]
+    fn a_window_that_is_no_whole_seconds_is_left_out() {
+        assert_eq!(&*names("a", 5, 250).policy, r#""a";q=5"#);
+    }
+
+    #[test]
+    fn no_name_can_break_the_field() {
+        assert_eq!(&*names("a\"\\\né", 5, 1_000).item, r#""a\"\\??""#);
+    }
+}

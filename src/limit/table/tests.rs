@@ -1,0 +1,137 @@
+//! Bounded and exact, also between threads.
+
+use std::sync::Barrier;
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
+
+use super::*;
+use crate::base::units::Rate;
+
+const WINDOW: u64 = 60_000;
+
+fn table(count: u32, max_keys: u32) -> Table {
+    let window = Duration::from_millis(WINDOW);
+    Table::new(Sliding::new(Rate { count, window }), max_keys)
+}
+
+/// Spreads like a hash, and names a key by a number.
+fn key(number: u64) -> Key {
+    Key::new((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+fn live_keys(table: &Table) -> usize {
+    let pages = table.pages.iter().filter_map(OnceLock::get);
+    let slots = pages.flatten().flat_map(|set| &set.0);
+    slots.filter(|slot| slot.tag.load(SeqCst) != EMPTY).count()
+}
+
+/// Calls with each thread's number, on eight threads that start together.
+fn on_eight_threads(call: impl Fn(u64) + Sync) {
+    let start = Barrier::new(8);
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let (start, call) = (&start, &call);
+            scope.spawn(move || {
+                start.wait();
+                call(thread);
+            });
+        }
+    });
+}
+
+#[test]
+fn eight_threads_admit_exactly_the_limit_between_them() {
+    let table = table(1_000, 100);
+    let admitted = AtomicU32::new(0);
+    on_eight_threads(|_| {
+        for _ in 0..500 {
+            if table.decide(key(1), 5_000).admitted {
+                admitted.fetch_add(1, SeqCst);
+            }
+        }
+    });
+    assert_eq!(admitted.load(SeqCst), 1_000);
+}
+
+#[test]
+fn threads_that_bring_the_same_new_keys_at_once_share_one_slot_each() {
+    for round in 0..200 {
+        let table = table(5, 8_000);
+        let admitted: [AtomicU32; 20] = Default::default();
+        on_eight_threads(|_| {
+            for (number, admitted) in admitted.iter().enumerate() {
+                if table.decide(key(number as u64), round).admitted {
+                    admitted.fetch_add(1, SeqCst);
+                }
+            }
+        });
+        assert!(admitted.iter().all(|admitted| admitted.load(SeqCst) == 5));
+        assert_eq!(live_keys(&table), 20);
+    }
+}
+
+#[test]
+fn memory_is_bounded_whatever_comes() {
+    let table = table(5, 4_096);
+    for number in 0..40_960 {
+        assert!(table.decide(key(number), 5_000).admitted);
+    }
+    assert_eq!(live_keys(&table), 4_096);
+    assert_eq!(size_of::<Set>(), 8 * 16);
+}
+
+#[test]
+fn memory_is_taken_when_it_is_used() {
+    let table = table(5, 16_000_000);
+    table.decide(key(1), 0);
+    let pages = table.pages.iter().filter(|page| page.get().is_some());
+    assert_eq!(pages.count(), 1);
+}
+
+#[test]
+fn the_least_recently_used_key_leaves_first() {
+    // One set: eight keys, of which one has not called for two windows.
+    let table = table(5, 8);
+    table.decide(key(3), 0);
+    for number in (0..8).filter(|number| *number != 3) {
+        table.decide(key(number), 2 * WINDOW);
+    }
+    table.decide(key(8), 2 * WINDOW);
+    let set = table.set(key(0));
+    let lives = |number| matches!(set.find(key(number)), Found::Live(_));
+    assert!((0..9).all(|number| lives(number) == (number != 3)));
+}
+
+#[test]
+fn a_flood_of_new_keys_does_not_free_a_client_that_is_held_back() {
+    let table = table(20, 64);
+    while table.decide(key(0), 5_000).admitted {}
+    for number in 1..10_000 {
+        table.decide(key(number), 5_001);
+    }
+    assert!(!table.decide(key(0), 5_002).admitted);
+}
+
+#[test]
+fn a_busy_key_that_had_to_leave_comes_back_with_its_count() {
+    let table = table(20, 8);
+    for number in 0..32 {
+        while table.decide(key(number), 5_000).admitted {}
+    }
+    for number in 0..32 {
+        assert!(!table.decide(key(number), 5_001).admitted, "{number}");
+    }
+    // And its calls wear off like any others.
+    assert!(table.decide(key(0), 5_000 + 2 * WINDOW).admitted);
+}
+
+#[test]
+fn threads_that_evict_each_other_never_stop() {
+    let table = table(1_000_000, 8);
+    on_eight_threads(|thread| {
+        for round in 0..2_000 {
+            table.decide(key((thread + round) % 24), round);
+        }
+    });
+    assert_eq!(live_keys(&table), 8);
+}
