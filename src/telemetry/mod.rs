@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+pub mod access;
 pub mod config;
 pub mod logs;
 

@@ -1,0 +1,223 @@
+//! What is logged of one request. Names from the configuration are shared; what the request brought
+//! is copied, bounded, into one allocation.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One request, done.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// When it came in, in milliseconds since 1970.
+    pub unix_millis: u64,
+    pub client: IpAddr,
+    pub route: Option<Arc<str>>,
+    /// Zero where no answer was sent.
+    pub status: u16,
+    /// From the request's head to the end of the answer, in microseconds.
+    pub duration_us: u64,
+    pub upstream: Option<Arc<str>>,
+    /// The address that answered.
+    pub server: Option<Arc<str>>,
+    /// How many times an upstream was tried.
+    pub attempts: u32,
+    /// The part of the duration spent waiting for upstreams, in microseconds.
+    pub upstream_us: u64,
+    /// Bytes of the request's body and of the answer's.
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Such as `HTTP/1.1`.
+    pub protocol: &'static str,
+    /// The limit that was nearest to a refusal, and what it decided.
+    pub limit: Option<Arc<str>>,
+    pub decision: Option<&'static str>,
+    /// The code of a refusal, and its reason where there are several.
+    pub code: Option<&'static str>,
+    pub reason: Option<&'static str>,
+    pub text: Text,
+}
+
+/// The strings of a record.
+#[derive(Debug, Clone, Default)]
+pub struct Text {
+    buffer: String,
+    spans: [Option<Span>; Field::COUNT],
+    headers: Vec<Option<Span>>,
+}
+
+/// A string of a record that comes from the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    RequestId,
+    Method,
+    Host,
+    /// As the client sent it; the query is left out.
+    Path,
+    /// The version of TLS.
+    Tls,
+    User,
+    /// Set by `set_roles`.
+    Roles,
+    TraceId,
+    UserAgent,
+}
+
+type Span = Range<u32>;
+
+impl Record {
+    /// Time spent in the gateway itself: all that was not waiting for an upstream.
+    pub(super) fn gateway_us(&self) -> u64 {
+        self.duration_us.saturating_sub(self.upstream_us)
+    }
+}
+
+impl Text {
+    /// Room for a usual request's strings.
+    pub fn new() -> Self {
+        Self {
+            buffer: String::with_capacity(USUAL_BYTES),
+            ..Self::default()
+        }
+    }
+
+    /// Sets a field; what is longer than its bound is cut off, and a path's query with it. Bytes that
+    /// are not UTF-8 become `U+FFFD`.
+    pub fn set(&mut self, field: Field, value: impl AsRef<[u8]>) {
+        let mut value = value.as_ref();
+        if field == Field::Path {
+            value = value.split(|byte| *byte == b'?').next().unwrap_or_default();
+        }
+        let span = self.push(value, field.bound());
+        self.put(field, span);
+    }
+
+    /// Sets the caller's roles, all together as long as a field may be.
+    pub fn set_roles<'a>(&mut self, roles: impl IntoIterator<Item = &'a str>) {
+        let start = self.buffer.len();
+        for (index, role) in roles.into_iter().enumerate() {
+            let used = self.buffer.len() - start;
+            if used + role.len() >= Field::Roles.bound() {
+                break;
+            }
+            if index > 0 {
+                self.buffer.push(SEPARATOR);
+            }
+            self.buffer.extend(role.chars().filter(|c| *c != SEPARATOR));
+        }
+        let span = start as u32..self.buffer.len() as u32;
+        self.put(Field::Roles, span);
+    }
+
+    /// Adds the value of the next header that the log is configured to hold.
+    pub fn push_header(&mut self, value: Option<&[u8]>) {
+        let span = value.map(|value| self.push(value, HEADER_BYTES));
+        self.headers.push(span);
+    }
+
+    pub(super) fn find(&self, field: Field) -> Option<&str> {
+        let span = self.spans.get(field as usize)?.as_ref()?;
+        self.at(span)
+    }
+
+    pub(super) fn roles(&self) -> impl Iterator<Item = &str> {
+        let all = self.find(Field::Roles).filter(|all| !all.is_empty());
+        all.into_iter().flat_map(|all| all.split(SEPARATOR))
+    }
+
+    pub(super) fn headers(&self) -> impl Iterator<Item = Option<&str>> {
+        let at = |span: &Option<Span>| span.as_ref().and_then(|span| self.at(span));
+        self.headers.iter().map(at)
+    }
+
+    fn put(&mut self, field: Field, span: Span) {
+        if let Some(place) = self.spans.get_mut(field as usize) {
+            *place = Some(span);
+        }
+    }
+
+    fn push(&mut self, value: &[u8], bound: usize) -> Span {
+        let start = self.buffer.len() as u32;
+        let cut = value.get(..bound).unwrap_or(value);
+        let mut text = String::from_utf8_lossy(cut);
+        // A character that the cut went through.
+        if cut.len() < value.len() && text.ends_with(char::REPLACEMENT_CHARACTER) {
+            text = Cow::Owned(
+                text.trim_end_matches(char::REPLACEMENT_CHARACTER)
+                    .to_owned(),
+            );
+        }
+        self.buffer.push_str(&text);
+        start..self.buffer.len() as u32
+    }
+
+    fn at(&self, span: &Span) -> Option<&str> {
+        self.buffer.get(span.start as usize..span.end as usize)
+    }
+}
+
+impl Field {
+    const COUNT: usize = Self::UserAgent as usize + 1;
+
+    /// Bytes of a value that are kept.
+    fn bound(self) -> usize {
+        match self {
+            Self::Path => 2_048,
+            Self::Method | Self::Tls => 32,
+            Self::RequestId | Self::TraceId => 128,
+            Self::Host | Self::User | Self::Roles | Self::UserAgent => 256,
+        }
+    }
+}
+
+const USUAL_BYTES: usize = 384;
+const HEADER_BYTES: usize = 256;
+/// Between roles: a control character that no role's name holds.
+const SEPARATOR: char = '\u{1f}';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_brings_is_bounded() {
+        let mut text = Text::new();
+        text.set(Field::Path, "/ä".repeat(5_000));
+        text.set(
+            Field::UserAgent,
+            [b"x".repeat(300), b"\xff".to_vec()].concat(),
+        );
+        text.set(Field::Host, format!("{}ä", "h".repeat(255)));
+        text.set_roles(["r"; 1_000]);
+        text.push_header(Some(&b"v".repeat(1_000)));
+        let length = |field| text.find(field).unwrap().len();
+        assert!((2_045..=2_048).contains(&length(Field::Path)));
+        assert_eq!(length(Field::UserAgent), 256);
+        assert_eq!(length(Field::Host), 255);
+        assert!(length(Field::Roles) <= 256);
+        assert_eq!(text.headers().next().unwrap().unwrap().len(), 256);
+        assert!(text.buffer.len() < 3_200);
+    }
+
+    #[test]
+    fn a_path_is_kept_without_its_query() {
+        let mut text = Text::new();
+        text.set(Field::Path, "/a/b?token=secret");
+        assert_eq!(text.find(Field::Path), Some("/a/b"));
+    }
+
+    #[test]
+    fn a_usual_request_takes_one_allocation() {
+        let mut text = Text::new();
+        let before = (text.buffer.as_ptr(), text.buffer.capacity());
+        text.set(Field::RequestId, "0123456789abcdef0123456789abcdef");
+        text.set(Field::Method, "GET");
+        text.set(Field::Host, "api.example.com");
+        text.set(Field::Path, "/flights/7");
+        text.set(Field::UserAgent, "x".repeat(120));
+        text.set(Field::TraceId, "4bf92f3577b34da6a3ce929d0e0e4736");
+        text.set_roles(["customer", "admin"]);
+        assert_eq!((text.buffer.as_ptr(), text.buffer.capacity()), before);
+        assert_eq!(text.roles().collect::<Vec<_>>(), ["customer", "admin"]);
+    }
+}
