@@ -1,0 +1,48 @@
+//! What a token says, as it is written and as the gateway uses it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// The claims of an own access token (RFC 9068 §2.2). No field is optional but `nbf`, so that parsing
+/// is the check that all are there, once, and of the right type; unknown ones are ignored (RFC 7519 §4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    pub aud: String,
+    pub sub: String,
+    /// The same as `sub`, for clients that look for it under this name.
+    pub id: String,
+    pub email: String,
+    pub roles: Vec<String>,
+    pub client_id: String,
+    /// Unix seconds, like the other two times.
+    pub iat: u64,
+    pub exp: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
+    pub jti: String,
+    /// The sign-in that the token comes from.
+    pub sid: String,
+    /// The user's token version when it was made; raising the version ends the token.
+    pub ver: u64,
+}
+
+/// Who a request comes from, as far as a verified token tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    pub user: String,
+    pub email: Option<String>,
+    pub roles: Vec<String>,
+    /// The issuer's name in the configuration; the built-in one is `airside`.
+    pub issuer: Arc<str>,
+    pub session: Option<String>,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+impl Principal {
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles.iter().any(|held| held == role)
+    }
+}
