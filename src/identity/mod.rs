@@ -1,1 +1,7 @@
+//! People and tokens.
 
+pub mod config;
+pub mod email;
+pub mod password;
+pub mod role;
+pub mod workers;

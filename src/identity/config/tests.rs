@@ -1,0 +1,106 @@
+//! What the `identity:` mapping takes and what it refuses.
+
+use super::*;
+use crate::base::yaml;
+
+fn read(source: &str) -> (Option<Identity>, Vec<String>) {
+    let mut report = Report::default();
+    let identity = Identity::decode(&yaml::read(source).unwrap(), &mut report);
+    let show = |problem: &Problem| format!("{}: {}", problem.place.line, problem.message);
+    (identity, report.problems().iter().map(show).collect())
+}
+
+fn roles(identity: &Identity) -> Vec<String> {
+    let all = identity.all_roles();
+    all.iter().map(RoleName::to_string).collect()
+}
+
+#[test]
+fn everything_has_a_default() {
+    let identity = Identity::default();
+    assert_eq!(identity.listen.value.to_string(), "127.0.0.1:3002");
+    assert_eq!(
+        identity.store,
+        StoreAddress::SqliteFile("data/airside.db".into())
+    );
+    assert_eq!(identity.access_token.ttl.value, Duration::from_secs(900));
+    assert_eq!(identity.password.bcrypt_cost, Within(12));
+    assert!(identity.password.workers.count() >= 1);
+    assert!(identity.signup.enabled);
+    assert_eq!(roles(&identity), ["admin", "customer"]);
+    let schema = Identity::schema(&mut SchemaGenerator::default()).to_value();
+    assert_eq!(schema.get("required"), None);
+}
+
+#[test]
+fn a_full_mapping_is_read() {
+    let (identity, problems) = read(
+        "listen: 127.0.0.1:4002\nstore: \"sqlite::memory:\"\nissuer: https://api.example.com\n\
+         audience: api\nkeys: k\naccess_token: { ttl: 5m, algorithm: EdDSA }\n\
+         password: { min_length: 12, bcrypt_cost: 10, workers: 3, queue: 8 }\n\
+         signup: { enabled: false, roles: [pilot] }\nroles: [admin, pilot, crew]\n",
+    );
+    let identity = identity.unwrap();
+    assert!(problems.is_empty(), "{problems:?}");
+    assert_eq!(identity.store, StoreAddress::SqliteMemory);
+    assert_eq!(identity.password.workers, Workers::Threads(3));
+    assert_eq!(roles(&identity), ["admin", "crew", "pilot"]);
+}
+
+#[test]
+fn values_out_of_range_are_refused_at_their_line() {
+    for (source, problem) in [
+        (
+            "password:\n  min_length: 7",
+            "2: 7 is out of range: 8 to 64",
+        ),
+        (
+            "password:\n  bcrypt_cost: 16",
+            "2: 16 is out of range: 10 to 15",
+        ),
+        ("password: { workers: 0 }", "1: 0 is out of range: 1 to 256"),
+        (
+            "access_token: { ttl: 2d }",
+            "1: `2d` is out of range: an access token lives 1s to 1d",
+        ),
+        (
+            "access_token: { ttl: 0s }",
+            "1: `0ms` is out of range: an access token lives 1s to 1d",
+        ),
+        (
+            "store: postgres://u:pw@h/d",
+            "1: expected `sqlite:PATH`, `sqlite::memory:` or `mysql://…`",
+        ),
+        (
+            "signup: { roles: [admin] }",
+            "1: whoever signs up would be an admin",
+        ),
+        (
+            "roles: [crew]\nsignup: { roles: [crww] }",
+            "2: `crww` is not one of `identity.roles`",
+        ),
+    ] {
+        assert_eq!(read(source).1, [problem], "{source}");
+    }
+}
+
+#[test]
+fn what_is_not_built_is_refused_and_not_ignored() {
+    for source in [
+        "refresh_token: { ttl: 30d, idle: 7d, grace: 10s }",
+        "throttle: { account_failures: 5, account_max_delay: 15m, ip_per_minute: 30 }",
+        "access_token: { algorithm: RS256 }",
+        "access_token: { secret: abc }",
+        "store: mysql://airside:pw@db.internal/airside",
+    ] {
+        let (_, problems) = read(source);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("not built yet"), "{problems:?}");
+    }
+}
+
+#[test]
+fn rule_23_the_stores_password_is_not_shown() {
+    let (identity, _) = read("store: mysql://airside:hunter2@db.internal/airside");
+    assert!(!format!("{identity:?}").contains("hunter2"));
+}

@@ -1,0 +1,111 @@
+//! The values of `identity:` that have a grammar of their own.
+
+use std::path::PathBuf;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use crate::base::decode::{Decode, FromText, not_built, text};
+use crate::base::report::{Code, Problem, Report};
+use crate::base::secret::Secret;
+use crate::base::yaml::{At, Node};
+
+/// Where users are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreAddress {
+    /// A file; a relative path is relative to the configuration's folder.
+    SqliteFile(PathBuf),
+    /// Gone with the process.
+    SqliteMemory,
+    /// The whole address, which may hold a password.
+    Mysql(Secret),
+}
+
+/// A whole number between two bounds, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within<const LOW: u32, const HIGH: u32>(pub u32);
+
+/// How many threads hash passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// Half of the processor's cores, so that a flood of sign-ins leaves the other half to the proxy.
+    Auto,
+    Threads(usize),
+}
+
+/// The key of a symmetric algorithm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedSecret(pub Secret);
+
+impl Workers {
+    pub fn count(self) -> usize {
+        match self {
+            Self::Auto => std::thread::available_parallelism().map_or(1, |cores| cores.get() / 2),
+            Self::Threads(count) => count,
+        }
+        .max(1)
+    }
+}
+
+impl Decode for StoreAddress {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        let address = text(node, STORES, report)?.value;
+        if address.starts_with("mysql://") {
+            report.push(not_built(node.place, "the store `mysql://…`"));
+            return Some(Self::Mysql(Secret::new(address)));
+        }
+        match address.strip_prefix("sqlite:") {
+            Some(":memory:") => Some(Self::SqliteMemory),
+            Some(path) if !path.is_empty() => Some(Self::SqliteFile(path.into())),
+            _ => {
+                // Never with the value: a misspelt scheme may be followed by a password.
+                let message = format!("expected {STORES}");
+                report.push(Problem::error(Code::InvalidValue, node.place, message));
+                None
+            }
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^(sqlite:.+|mysql://.+)$|\$\{" })
+    }
+}
+
+impl<const LOW: u32, const HIGH: u32> Decode for Within<LOW, HIGH> {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        let number = u32::decode(node, report)?;
+        if (LOW..=HIGH).contains(&number) {
+            return Some(Self(number));
+        }
+        let message = format!("{number} is out of range: {LOW} to {HIGH}");
+        report.push(Problem::error(Code::InvalidValue, node.place, message));
+        None
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": LOW, "maximum": HIGH })
+    }
+}
+
+impl Decode for Workers {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        if matches!(&node.value, Node::Text(text) if text.value == "auto") {
+            return Some(Self::Auto);
+        }
+        let Within(count) = Within::<1, 256>::decode(node, report)?;
+        usize::try_from(count).ok().map(Self::Threads)
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 256 }] })
+    }
+}
+
+impl FromText for SharedSecret {
+    const EXPECTED: &'static str = "a secret of 32 bytes or more";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        Ok(Self(Secret::new(text)))
+    }
+}
+
+const STORES: &str = "`sqlite:PATH`, `sqlite::memory:` or `mysql://…`";

@@ -1,0 +1,73 @@
+//! A password's hash: bcrypt, in the one form that the store keeps.
+
+use std::fmt;
+
+use super::{AcceptedPassword, PlainPassword};
+
+/// A bcrypt hash, `$2b$`, its cost within the cap.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+/// A stored text that is no hash of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnusableHash {
+    #[error("it is not a bcrypt hash of the form `$2b$`")]
+    Shape,
+    #[error("its cost {0} is above {MAX_COST}")]
+    Cost(u32),
+}
+
+impl PasswordHash {
+    /// A hash that a store has kept. One above the cap would let whoever can write to the store stop
+    /// the service with a single sign-in: each step of the cost doubles the time.
+    pub(in crate::identity) fn from_stored(text: String) -> Result<Self, UnusableHash> {
+        let rest = text.strip_prefix("$2b$").ok_or(UnusableHash::Shape)?;
+        let (cost, tail) = rest.split_once('$').ok_or(UnusableHash::Shape)?;
+        let is_base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'/');
+        let is_number = cost.len() == 2 && cost.bytes().all(|digit| digit.is_ascii_digit());
+        if !is_number || tail.len() != 53 || !tail.bytes().all(is_base64) {
+            return Err(UnusableHash::Shape);
+        }
+        match cost.parse() {
+            Ok(cost) if cost > MAX_COST => Err(UnusableHash::Cost(cost)),
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(UnusableHash::Shape),
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes some 0.2 s at cost 12. Errors: the system's randomness failed.
+    pub(super) fn of(password: &AcceptedPassword, cost: u32) -> Result<Self, bcrypt::BcryptError> {
+        bcrypt::non_truncating_hash(&password.0, cost).map(Self)
+    }
+
+    /// A hash that no password is known for; checking against it takes as long as any of this cost.
+    pub(super) fn of_nobody(cost: u32) -> Self {
+        Self(format!("$2b${cost:02}${}", ".".repeat(53)))
+    }
+
+    /// Is it this password's? What can't be a password takes as long as what can.
+    pub(super) fn fits(&self, plain: &PlainPassword) -> bool {
+        let (text, possible) = match plain.hashable() {
+            Some(text) => (text, true),
+            None => ("-", false),
+        };
+        let fits = bcrypt::non_truncating_verify(text, &self.0).unwrap_or_else(|error| {
+            log::error!("a password's hash can't be checked: {error}");
+            false
+        });
+        fits && possible
+    }
+}
+
+/// Not the hash: it is what an attacker would try passwords on.
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+const MAX_COST: u32 = 15;
