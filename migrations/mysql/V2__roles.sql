@@ -1,0 +1,4 @@
+CREATE TABLE roles (
+    name       VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+    created_at BIGINT      NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;

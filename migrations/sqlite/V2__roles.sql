@@ -1,0 +1,4 @@
+CREATE TABLE roles (
+    name       TEXT    NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

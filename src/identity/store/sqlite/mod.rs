@@ -1,0 +1,136 @@
+//! Users in an SQLite file: one thread that writes, several that read. SQLite has one writer at a time
+//! anyway; a thread of its own makes the others wait in a queue and not for a lock.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{Credentials, Origin, Role, StoreError, UserStore};
+use crate::base::clock::Clock;
+use crate::identity::email::EmailKey;
+use crate::identity::role::RoleName;
+use crate::identity::user::{NewUser, User, UserId};
+use crate::identity::workers::Workers;
+
+mod audit;
+mod migrate;
+mod open;
+mod roles;
+mod users;
+
+pub use open::StoreOpenError;
+
+/// An SQLite store.
+pub struct Sqlite {
+    writer: Workers<Connection>,
+    /// None for a database in memory, which belongs to the one connection that made it.
+    readers: Option<Workers<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the file, makes or updates its tables, and sees to it that the roles exist.
+    pub fn open(path: &Path, roles: &[RoleName], clock: &Clock) -> Result<Self, StoreOpenError> {
+        let (writer, readers) = open::file(path, READERS, roles, clock)?;
+        Ok(Self {
+            writer: Workers::start("airside-write", vec![writer], QUEUE)?,
+            readers: Some(Workers::start("airside-read", readers, QUEUE)?),
+        })
+    }
+
+    /// A database that is gone with the process.
+    pub fn in_memory(roles: &[RoleName], clock: &Clock) -> Result<Self, StoreOpenError> {
+        let writer = open::memory(roles, clock)?;
+        Ok(Self {
+            writer: Workers::start("airside-write", vec![writer], QUEUE)?,
+            readers: None,
+        })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let lane = self.readers.as_ref().unwrap_or(&self.writer);
+        Ok(lane.run(|connection| query(connection)).await??)
+    }
+
+    /// Runs a change in a transaction that takes the write lock at its beginning, so that what it
+    /// reads stays true until it commits.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let job = |connection: &mut Connection| {
+            let behavior = TransactionBehavior::Immediate;
+            let transaction = connection.transaction_with_behavior(behavior)?;
+            let done = change(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        self.writer.run(job).await?
+    }
+}
+
+#[async_trait]
+impl UserStore for Sqlite {
+    async fn create_user(&self, user: NewUser, origin: Origin) -> Result<User, StoreError> {
+        self.write(move |tx| users::create(tx, &user, &origin))
+            .await
+    }
+
+    async fn credentials(&self, email: EmailKey) -> Result<Option<Credentials>, StoreError> {
+        self.read(move |db| users::credentials(db, &email)).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.read(move |db| users::find(db, id)).await
+    }
+
+    async fn roles(&self) -> Result<Vec<Role>, StoreError> {
+        self.read(roles::all).await
+    }
+
+    async fn create_role(&self, role: RoleName, origin: Origin) -> Result<Role, StoreError> {
+        self.write(move |tx| roles::create(tx, &role, &origin))
+            .await
+    }
+
+    async fn grant_role(
+        &self,
+        user: UserId,
+        role: RoleName,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| roles::grant(tx, user, &role, &origin))
+            .await
+    }
+
+    async fn revoke_role(
+        &self,
+        user: UserId,
+        role: RoleName,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| roles::revoke(tx, user, &role, &origin))
+            .await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read(|db| db.query_row("SELECT 1 FROM roles", [], |_| Ok(())))
+            .await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+const READERS: usize = 4;
+/// Beyond it the answer is 503 at once. A queue of this length is worked off in well under a second.
+const QUEUE: usize = 1024;
+
+#[cfg(test)]
+mod tests;

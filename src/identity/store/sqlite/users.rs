@@ -1,0 +1,99 @@
+//! Users' rows.
+
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::audit::{self, Action};
+use super::roles;
+use crate::identity::email::EmailKey;
+use crate::identity::password::PasswordHash;
+use crate::identity::store::{Credentials, Origin, StoreError};
+use crate::identity::user::{NewUser, User, UserId};
+
+pub(super) fn create(
+    tx: &Transaction,
+    user: &NewUser,
+    origin: &Origin,
+) -> Result<User, StoreError> {
+    let id = user.id().to_string();
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO users (id, email, email_key, password_hash, created_at)
+         VALUES (?, ?, ?, ?, ?) ON CONFLICT (email_key) DO NOTHING",
+    )?;
+    let inserted = insert.execute(params![
+        id,
+        user.email().as_str(),
+        user.email().key().as_bytes(),
+        user.password_hash().as_str(),
+        origin.at,
+    ])?;
+    if inserted == 0 {
+        return Err(StoreError::EmailTaken);
+    }
+    for role in user.roles() {
+        roles::insert(tx, &id, role, origin)?;
+    }
+    let names: Vec<_> = user.roles().iter().map(|role| role.as_str()).collect();
+    audit::note(tx, origin, Action::UserCreated, &id, &names.join(","))?;
+    find(tx, user.id())?.ok_or(StoreError::UnknownUser)
+}
+
+pub(super) fn find(db: &Connection, id: UserId) -> rusqlite::Result<Option<User>> {
+    let mut select = db.prepare_cached(&select("id"))?;
+    select.query_row([id.to_string()], user).optional()
+}
+
+pub(super) fn credentials(
+    db: &Connection,
+    email: &EmailKey,
+) -> rusqlite::Result<Option<Credentials>> {
+    let mut select = db.prepare_cached(&select("email_key"))?;
+    let credentials = |row: &Row| {
+        let user = user(row)?;
+        let hash = PasswordHash::from_stored(row.get("password_hash")?);
+        let report =
+            |why| log::error!("the password's hash of user {} is unusable: {why}", user.id);
+        Ok(Credentials {
+            password_hash: hash.map_err(report).ok(),
+            user,
+        })
+    };
+    select.query_row([email.as_bytes()], credentials).optional()
+}
+
+pub(super) fn exists(db: &Connection, id: UserId) -> rusqlite::Result<bool> {
+    let mut select = db.prepare_cached("SELECT 1 FROM users WHERE id = ?")?;
+    select.exists([id.to_string()])
+}
+
+/// Ends the tokens that the user has.
+pub(super) fn raise_token_version(tx: &Transaction, id: UserId) -> rusqlite::Result<()> {
+    let sql = "UPDATE users SET token_version = token_version + 1 WHERE id = ?";
+    tx.prepare_cached(sql)?.execute([id.to_string()])?;
+    Ok(())
+}
+
+/// A user with all roles, by a unique column. Role names have no comma.
+fn select(by: &'static str) -> String {
+    format!(
+        "SELECT id, email, password_hash, token_version, disabled_at, created_at,
+                (SELECT group_concat(role, ',' ORDER BY role) FROM user_roles WHERE user_id = id) AS roles
+         FROM users WHERE {by} = ?"
+    )
+}
+
+fn user(row: &Row) -> rusqlite::Result<User> {
+    let id: String = row.get("id")?;
+    let roles: Option<String> = row.get("roles")?;
+    let invalid = || rusqlite::Error::InvalidColumnType(0, "id".to_owned(), Type::Text);
+    Ok(User {
+        id: UserId::parse(&id).ok_or_else(invalid)?,
+        email: row.get("email")?,
+        roles: roles.map_or_else(Vec::new, |roles| {
+            roles.split(',').map(str::to_owned).collect()
+        }),
+        token_version: row.get("token_version")?,
+        disabled: row.get::<_, Option<u64>>("disabled_at")?.is_some(),
+        created_at: row.get("created_at")?,
+    })
+}
