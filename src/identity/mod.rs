@@ -1,9 +1,132 @@
-//! People and tokens.
+//! People and tokens; knows nothing of the proxy, which reaches it like any other upstream.
+//!
+//! - `config`: the `identity:` mapping.
+//! - `http/`: one file a resource; JSON in, JSON out.
+//! - `service`: the rules, without HTTP and SQL; `refused`: why they say no.
+//! - `store/`: what the rules need of a database, and SQLite that does it.
+//! - `password/`: plain, accepted, hashed, by types; the threads that hash.
+//! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::clock::Clock;
+use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
+
+use issuer::Issuer;
+use password::{PasswordPool, PasswordRules};
+use service::Service;
+use store::{Sqlite, StoreOpenError, UserStore};
 
 pub mod config;
 pub mod email;
+mod http;
+mod issuer;
 pub mod password;
+pub mod refused;
 pub mod role;
+pub mod service;
 pub mod store;
 pub mod user;
-pub mod workers;
+mod workers;
+
+/// The identity service, open and ready to be served. Needs no runtime until a request comes.
+#[derive(Clone)]
+pub struct Identity {
+    service: Arc<Service>,
+}
+
+/// Why the service can't start; the message says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreOpenError),
+    #[error("the store `mysql://…` is not built yet; use `sqlite:PATH`")]
+    NotBuilt,
+    #[error("no thread for hashing passwords: {0}; lower `identity.password.workers`")]
+    Threads(#[source] io::Error),
+}
+
+impl Identity {
+    /// Reads or makes the signing key, opens the store and starts the threads. Relative paths are
+    /// relative to `folder`.
+    pub fn open(config: &config::Identity, folder: &Path, clock: Clock) -> Result<Self, OpenError> {
+        let key = SigningKey::load_or_create(&folder.join(&config.keys))?;
+        let keys = KeyRing::new(KeySet::new(vec![key.verify_key()]));
+        let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
+        let verifier = Verifier::new(ISSUER, issuer, audience, keys.clone(), LEEWAY_SECONDS);
+        let signup = config.signup.roles.iter().map(|role| role.value.clone());
+        let service = Service {
+            store: open_store(config, folder, &clock)?,
+            passwords: start_pool(&config.password).map_err(OpenError::Threads)?,
+            rules: PasswordRules {
+                min_length: config.password.min_length.0 as usize,
+            },
+            signup: config.signup.enabled.then(|| signup.collect()),
+            issuer: Issuer {
+                key,
+                name: config.issuer.clone(),
+                audience: config.audience.clone(),
+                ttl: config.access_token.ttl.value,
+            },
+            verifier: Arc::new(verifier),
+            keys,
+            clock,
+        };
+        Ok(Self {
+            service: Arc::new(service),
+        })
+    }
+
+    /// The handlers of the service's listener.
+    pub fn router(&self) -> axum::Router {
+        http::router(Arc::clone(&self.service))
+    }
+
+    /// Verifies the tokens that this service gives; for the edge.
+    pub fn verifier(&self) -> Arc<Verifier> {
+        Arc::clone(&self.service.verifier)
+    }
+
+    /// The rules themselves; for the shell.
+    pub fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// Can users sign in? Errors: what is missing, for `/readyz` and the log.
+    pub async fn ready(&self) -> Result<(), String> {
+        self.service
+            .store
+            .ping()
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn open_store(
+    config: &config::Identity,
+    folder: &Path,
+    clock: &Clock,
+) -> Result<Arc<dyn UserStore>, OpenError> {
+    let roles = config.all_roles();
+    match &config.store {
+        config::StoreAddress::SqliteFile(path) => {
+            Ok(Arc::new(Sqlite::open(&folder.join(path), &roles, clock)?))
+        }
+        config::StoreAddress::SqliteMemory => Ok(Arc::new(Sqlite::in_memory(&roles, clock)?)),
+        config::StoreAddress::Mysql(_) => Err(OpenError::NotBuilt),
+    }
+}
+
+fn start_pool(config: &config::Password) -> io::Result<PasswordPool> {
+    let threads = config.workers.count();
+    PasswordPool::start(config.bcrypt_cost.0, threads, config.queue.0 as usize)
+}
+
+/// The built-in issuer's name in the configuration.
+const ISSUER: &str = "airside";
+/// Issuer and verifier are one machine, or a few that keep time.
+const LEEWAY_SECONDS: u64 = 5;

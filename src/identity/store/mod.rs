@@ -71,8 +71,14 @@ pub struct Origin {
     pub actor: Actor,
     /// Unix milliseconds.
     pub at: u64,
-    /// The addresses that the request came through, as the gateway told them; may be empty.
-    pub source: String,
+    pub source: Source,
+}
+
+/// Where a request came from; empty for what no request asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The addresses that it came through, as the gateway tells them.
+    pub addresses: String,
     pub request_id: String,
 }
 

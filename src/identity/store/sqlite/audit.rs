@@ -31,8 +31,8 @@ pub(super) fn note(
         action.word(),
         subject,
         detail,
-        origin.source,
-        origin.request_id,
+        origin.source.addresses,
+        origin.source.request_id,
     ])?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{migrate, roles};
 use crate::base::clock::Clock;
 use crate::identity::role::RoleName;
-use crate::identity::store::{Actor, Origin, StoreError};
+use crate::identity::store::{Actor, Origin, Source, StoreError};
 use crate::token::private::{self, PrivateError, at};
 
 /// Why a store can't be opened; the message says what to do.
@@ -91,8 +91,7 @@ fn prepare(
     let origin = Origin {
         actor: Actor::Start,
         at: clock.unix_millis(),
-        source: String::new(),
-        request_id: String::new(),
+        source: Source::default(),
     };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for role in roles {

@@ -10,7 +10,7 @@ use super::*;
 use crate::base::decode::FromText;
 use crate::identity::email::Email;
 use crate::identity::password::{PasswordPool, PasswordRules, PlainPassword};
-use crate::identity::store::Actor;
+use crate::identity::store::{Actor, Source};
 use crate::identity::user::BeforeCreate;
 
 const NOW: u64 = 1_800_000_000_000;
@@ -37,8 +37,7 @@ fn origin() -> Origin {
     Origin {
         actor: Actor::Shell,
         at: NOW,
-        source: "192.0.2.1".to_owned(),
-        request_id: "r1".to_owned(),
+        source: Source::default(),
     }
 }
 

@@ -1,0 +1,113 @@
+//! A request's JSON body, read strictly: one object, known fields, each once.
+
+use std::fmt;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
+
+use super::answer::Failure;
+use crate::base::reply::Refusal;
+
+/// The fields of a body. Not `Debug`: a password may be among them.
+pub(super) struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    /// Refuses every field but these.
+    pub(super) fn only(self, known: &[&str]) -> Result<Self, Failure> {
+        match self
+            .0
+            .iter()
+            .find(|(name, _)| !known.contains(&name.as_str()))
+        {
+            Some((name, _)) => {
+                let name: String = name.chars().take(64).collect();
+                let failure = Failure::new(422, "unknown_field", "A field is not known");
+                Err(failure.detail(format!("`{name}` is not a field of this request")))
+            }
+            None => Ok(self),
+        }
+    }
+
+    pub(super) fn text(&self, field: &'static str) -> Result<&str, Failure> {
+        match self.0.iter().find(|(name, _)| name == field) {
+            Some((_, Value::String(text))) => Ok(text),
+            Some(_) => Err(Failure::invalid_field(format!(
+                "`{field}` must be a string"
+            ))),
+            None => Err(Failure::invalid_field(format!("`{field}` is missing"))),
+        }
+    }
+
+    /// How deep values may nest is bounded by the parser: 128 levels.
+    fn parse(body: &[u8]) -> Result<Self, Failure> {
+        let fields: Self =
+            serde_json::from_slice(body).map_err(|error| match error.classify() {
+                Category::Data => Failure::invalid_field("the body must be an object"),
+                _ => Failure::from(Refusal::BadRequest).detail("the body is not JSON"),
+            })?;
+        let mut names: Vec<_> = fields.0.iter().map(|(name, _)| name).collect();
+        names.sort();
+        if names.is_sorted_by(|one, other| one < other) {
+            Ok(fields)
+        } else {
+            // Which of the two counts must not be a guess.
+            Err(Failure::from(Refusal::BadRequest).detail("a field stands twice"))
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        if !is_json(request.headers()) {
+            let failure = Failure::new(415, "bad_request", "The request is not valid");
+            return Err(failure
+                .detail("the content type must be application/json")
+                .into_response());
+        }
+        let body = Bytes::from_request(request, state).await;
+        let body = body.map_err(IntoResponse::into_response)?;
+        Self::parse(&body).map_err(IntoResponse::into_response)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            fields.push(field);
+        }
+        Ok(Fields(fields))
+    }
+}
+
+/// `application/json`, with any parameters. A browser can't send it across origins unasked, as it can
+/// a form.
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}

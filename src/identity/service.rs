@@ -1,0 +1,227 @@
+//! The rules of identity: who may sign up, sign in, and change what. No HTTP and no SQL.
+
+use std::sync::Arc;
+
+use super::email::{BadEmail, Email};
+use super::issuer::Issuer;
+use super::password::{PasswordPool, PasswordRules, PlainPassword};
+use super::refused::Refused;
+use super::role::RoleName;
+use super::store::{Actor, Origin, Role, Source, UserStore};
+use super::user::{BeforeCreate, User, UserId};
+use crate::base::clock::Clock;
+use crate::base::decode::FromText;
+use crate::token::{KeyRing, Principal, Verifier};
+
+/// All that the rules need.
+pub struct Service {
+    pub(super) store: Arc<dyn UserStore>,
+    pub(super) passwords: PasswordPool,
+    pub(super) rules: PasswordRules,
+    /// The roles that a new account gets; `None` where nobody may make one.
+    pub(super) signup: Option<Vec<RoleName>>,
+    pub(super) issuer: Issuer,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) keys: KeyRing,
+    pub(super) clock: Clock,
+}
+
+/// What a sign-in gives.
+#[derive(Debug)]
+pub struct SignedIn {
+    pub access_token: String,
+    /// Seconds.
+    pub expires_in: u64,
+    pub user: User,
+}
+
+/// Proof that an admin asks, found by the store or given by the shell. What only admins may do takes
+/// one, so that no handler can forget to check.
+#[derive(Debug, Clone, Copy)]
+pub struct Admin(Actor);
+
+impl Admin {
+    /// Whoever can run commands on the machine.
+    pub fn shell() -> Self {
+        Self(Actor::Shell)
+    }
+}
+
+impl Service {
+    /// Makes an account with the configured roles.
+    pub async fn sign_up(
+        &self,
+        email: &str,
+        password: &str,
+        source: Source,
+    ) -> Result<User, Refused> {
+        let roles = self.signup.as_ref().ok_or(Refused::SignupDisabled)?;
+        self.create(email, password, roles, None, source).await
+    }
+
+    /// Makes an account with any roles, such as the first admin's: for the shell.
+    pub async fn add_user(
+        &self,
+        email: &str,
+        password: &str,
+        roles: &[RoleName],
+    ) -> Result<User, Refused> {
+        let source = Source::default();
+        self.create(email, password, roles, Some(Actor::Shell), source)
+            .await
+    }
+
+    /// Checks a password and gives a token. Whatever is wrong, the same work is done and the same
+    /// refusal comes back: an address that is unknown, or none at all, costs a hash as well.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn, Refused> {
+        let credentials = match Email::parse(email) {
+            Ok(email) => self.store.credentials(email.key().clone()).await?,
+            Err(_) => None,
+        };
+        let (user, hash) = match credentials {
+            Some(credentials) => (Some(credentials.user), credentials.password_hash),
+            None => (None, None),
+        };
+        let fits = self
+            .passwords
+            .check(PlainPassword::new(password), hash)
+            .await?;
+        match user {
+            Some(user) if fits && !user.disabled => Ok(SignedIn {
+                access_token: self.issuer.issue(&user, self.clock.unix_millis())?,
+                expires_in: self.issuer.ttl.as_secs(),
+                user,
+            }),
+            _ => Err(Refused::InvalidCredentials),
+        }
+    }
+
+    /// Who a token speaks for; asks no database.
+    pub fn verify(&self, token: &str) -> Result<Arc<Principal>, Refused> {
+        let principal = self.verifier.verify(token, self.clock.unix_seconds());
+        principal.map_err(|error| {
+            log::debug!("a token was refused: {error}");
+            Refused::InvalidToken
+        })
+    }
+
+    /// The user as the store knows them now.
+    pub async fn me(&self, principal: &Principal) -> Result<User, Refused> {
+        let id = UserId::parse(&principal.user).ok_or(Refused::InvalidToken)?;
+        let user = self.store.user(id).await?;
+        user.filter(|user| !user.disabled)
+            .ok_or(Refused::InvalidToken)
+    }
+
+    /// Is this an admin now? The token's roles may be out of date, so that they are not asked.
+    pub async fn admin(&self, principal: &Principal) -> Result<Admin, Refused> {
+        let user = self.me(principal).await?;
+        match user.is_admin() {
+            true => Ok(Admin(Actor::User(user.id))),
+            false => Err(Refused::NotAdmin),
+        }
+    }
+
+    pub async fn roles(&self, _by: Admin) -> Result<Vec<Role>, Refused> {
+        Ok(self.store.roles().await?)
+    }
+
+    pub async fn create_role(
+        &self,
+        by: Admin,
+        role: &str,
+        source: Source,
+    ) -> Result<Role, Refused> {
+        let role = RoleName::from_text(role);
+        let role = role.map_err(|why| Refused::InvalidField("name", why))?;
+        Ok(self
+            .store
+            .create_role(role, self.origin(by.0, source))
+            .await?)
+    }
+
+    /// Does nothing where the user has the role.
+    pub async fn grant_role(
+        &self,
+        by: Admin,
+        user: &str,
+        role: &str,
+        source: Source,
+    ) -> Result<(), Refused> {
+        let (user, role) = assignment(user, role)?;
+        Ok(self
+            .store
+            .grant_role(user, role, self.origin(by.0, source))
+            .await?)
+    }
+
+    /// Does nothing where the user does not have the role.
+    pub async fn revoke_role(
+        &self,
+        by: Admin,
+        user: &str,
+        role: &str,
+        source: Source,
+    ) -> Result<(), Refused> {
+        let (user, role) = assignment(user, role)?;
+        Ok(self
+            .store
+            .revoke_role(user, role, self.origin(by.0, source))
+            .await?)
+    }
+
+    /// The public keys, as `/.well-known/jwks.json` shows them.
+    pub fn jwks(&self) -> serde_json::Value {
+        self.keys.load().jwks()
+    }
+
+    /// How many passwords wait for a hashing thread.
+    pub fn password_queue_depth(&self) -> usize {
+        self.passwords.waiting()
+    }
+
+    /// `actor` is left out where the new user acts.
+    async fn create(
+        &self,
+        email: &str,
+        password: &str,
+        roles: &[RoleName],
+        actor: Option<Actor>,
+        source: Source,
+    ) -> Result<User, Refused> {
+        let invalid = |why: BadEmail| Refused::InvalidField("email", why.to_string());
+        let email = Email::parse(email).map_err(invalid)?;
+        let password = PlainPassword::new(password);
+        let password = password
+            .accept(self.rules, email.key())
+            .map_err(Refused::WeakPassword)?;
+        let before = BeforeCreate {
+            email,
+            password,
+            roles: roles.to_vec(),
+        };
+        let user = before
+            .run(&self.passwords, self.clock.unix_millis())
+            .await?;
+        let actor = actor.unwrap_or(Actor::User(user.id()));
+        Ok(self
+            .store
+            .create_user(user, self.origin(actor, source))
+            .await?)
+    }
+
+    fn origin(&self, actor: Actor, source: Source) -> Origin {
+        Origin {
+            actor,
+            at: self.clock.unix_millis(),
+            source,
+        }
+    }
+}
+
+/// A text that can't be an id or a name is one that nothing has.
+fn assignment(user: &str, role: &str) -> Result<(UserId, RoleName), Refused> {
+    let user = UserId::parse(user).ok_or(Refused::UnknownUser)?;
+    let role = RoleName::from_text(role).map_err(|_| Refused::UnknownRole)?;
+    Ok((user, role))
+}
