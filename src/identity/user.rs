@@ -36,7 +36,16 @@ pub struct BeforeCreate {
     pub roles: Vec<RoleName>,
 }
 
-/// A user that a store may keep. `BeforeCreate::run` is the only way to have one.
+/// A user that a store may keep. `BeforeCreate::run` is the only way to have one:
+///
+/// ```compile_fail,E0451
+/// use airside::identity::password::PasswordHash;
+/// use airside::identity::user::{BeforeCreate, NewUser, UserId};
+/// fn by_hand(before: BeforeCreate, password_hash: PasswordHash) -> NewUser {
+///     let (email, roles) = (before.email, before.roles);
+///     NewUser { id: UserId::new(0), email, password_hash, roles }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct NewUser {
     id: UserId,

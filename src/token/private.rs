@@ -58,6 +58,18 @@ pub(crate) fn create_new(path: &Path) -> Result<File, PrivateError> {
     options.open(path).map_err(at(path))
 }
 
+/// Makes an empty file where there is none and refuses one that others may read. A file that exists is
+/// not opened: closing it again would drop the locks that this process has on it (POSIX `fcntl`), and
+/// SQLite relies on those.
+pub(crate) fn ensure_file(path: &Path) -> Result<(), PrivateError> {
+    match create_new(path) {
+        Err(PrivateError::Io { why, .. }) if why.kind() == io::ErrorKind::AlreadyExists => {
+            check(path, &path.metadata().map_err(at(path))?, FILE)
+        }
+        created => created.map(drop),
+    }
+}
+
 /// Names the path that an I/O error belongs to.
 pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> PrivateError {
     move |why| PrivateError::Io {

@@ -1,7 +1,7 @@
 //! What every answer has: a refusal's problem+json with the request's id, and headers that keep tokens
 //! out of caches. Also where a request comes from is read here, once.
 
-use axum::body::Body;
+use axum::Extension;
 use axum::extract::Request;
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -18,7 +18,7 @@ use crate::identity::store::Source;
 /// A refusal on its way out; `finish` writes its body.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
-    status: u16,
+    status: StatusCode,
     code: &'static str,
     title: &'static str,
     detail: Option<String>,
@@ -51,7 +51,8 @@ pub(super) async fn finish(mut request: Request, next: Next) -> Response {
 impl Failure {
     pub(super) fn new(status: u16, code: &'static str, title: &'static str) -> Self {
         Self {
-            status,
+            // Invariant: callers name real statuses; what is none would be 500, and never a success.
+            status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             code,
             title,
             detail: None,
@@ -80,13 +81,16 @@ impl Failure {
 
     fn render(&self, request_id: &str) -> Response {
         let detail = self.detail.as_deref();
-        let body = problem(self.status, self.code, self.title, request_id, detail);
-        let mut response = Response::new(Body::from(body));
-        // Invariant: the numbers in this file are statuses.
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or_default();
+        let body = problem(
+            self.status.as_u16(),
+            self.code,
+            self.title,
+            request_id,
+            detail,
+        );
+        let mut response = (self.status, [(CONTENT_TYPE, PROBLEM_JSON)], body).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        match self.status {
+        match self.status.as_u16() {
             401 => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             503 => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
             _ => None,
@@ -97,9 +101,7 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let mut response = Response::default();
-        response.extensions_mut().insert(self);
-        response
+        (self.status, Extension(self)).into_response()
     }
 }
 

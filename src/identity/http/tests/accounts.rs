@@ -1,5 +1,9 @@
 //! Signing up, signing in, and the caller's own account.
 
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
 use super::*;
 
 #[tokio::test]
@@ -64,12 +68,12 @@ async fn rule_19_nobody_signs_up_as_admin() {
     assert_eq!(site.sign_in("ann@example.com", PASSWORD).await.status, 401);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn rule_20_of_fifty_signups_with_one_email_one_succeeds() {
-    let site = std::sync::Arc::new(site());
-    let mut tasks = tokio::task::JoinSet::new();
+    let site = Arc::new(site());
+    let mut tasks = JoinSet::new();
     for _ in 0..50 {
-        let site = std::sync::Arc::clone(&site);
+        let site = Arc::clone(&site);
         tasks.spawn(async move { site.sign_up("ann@example.com").await.status.as_u16() });
     }
     let mut statuses = tasks.join_all().await;
@@ -179,10 +183,14 @@ async fn rule_15_a_disabled_account_signs_in_no_more() {
 
 #[tokio::test]
 async fn rule_14_a_full_queue_is_told_to_come_back() {
-    let site = site_with("password: { workers: 1, queue: 1 }");
+    let site = Arc::new(site_with("password: { workers: 1, queue: 1 }"));
     site.sign_up("ann@example.com").await;
-    let many = (0..8).map(|_| site.sign_in("ann@example.com", PASSWORD));
-    let answers = join_all(many).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let site = Arc::clone(&site);
+        tasks.spawn(async move { site.sign_in("ann@example.com", PASSWORD).await });
+    }
+    let answers = tasks.join_all().await;
     let (good, busy): (Vec<_>, Vec<_>) = answers.iter().partition(|one| one.status == 200);
     assert!(!good.is_empty() && !busy.is_empty(), "{}", good.len());
     for answer in busy {
@@ -190,29 +198,6 @@ async fn rule_14_a_full_queue_is_told_to_come_back() {
         assert_eq!(answer.header("retry-after"), "1");
     }
     assert_eq!(site.sign_in("ann@example.com", PASSWORD).await.status, 200);
-}
-
-/// All at once, in one task.
-async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures.map(|one| (Box::pin(one), None)).collect();
-    std::future::poll_fn(|context| {
-        for (future, output) in &mut futures {
-            if output.is_none()
-                && let std::task::Poll::Ready(done) = future.as_mut().poll(context)
-            {
-                *output = Some(done);
-            }
-        }
-        match futures.iter().all(|(_, output)| output.is_some()) {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        }
-    })
-    .await;
-    futures
-        .into_iter()
-        .filter_map(|(_, output)| output)
-        .collect()
 }
 
 #[tokio::test]

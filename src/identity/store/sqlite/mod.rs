@@ -2,6 +2,7 @@
 //! anyway; a thread of its own makes the others wait in a queue and not for a lock.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -11,7 +12,7 @@ use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
 use crate::identity::role::RoleName;
 use crate::identity::user::{NewUser, User, UserId};
-use crate::identity::workers::Workers;
+use crate::identity::workers::{NotDone, Workers};
 
 mod audit;
 mod migrate;
@@ -52,7 +53,7 @@ impl Sqlite {
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let lane = self.readers.as_ref().unwrap_or(&self.writer);
-        Ok(lane.run(|connection| query(connection)).await??)
+        Ok(in_time(lane.run(|connection| query(connection))).await??)
     }
 
     /// Runs a change in a transaction that takes the write lock at its beginning, so that what it
@@ -68,7 +69,7 @@ impl Sqlite {
             transaction.commit()?;
             Ok(done)
         };
-        self.writer.run(job).await?
+        in_time(self.writer.run(job)).await?
     }
 }
 
@@ -122,12 +123,22 @@ impl UserStore for Sqlite {
     }
 }
 
+/// Gives up on a store that hangs. A job that has not begun by then never will.
+async fn in_time<T>(job: impl Future<Output = Result<T, NotDone>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(PATIENCE, job).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StoreError::Unavailable("it took too long".to_owned())),
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Unavailable(error.to_string())
     }
 }
 
+/// A second longer than a connection waits for the lock of another process.
+const PATIENCE: Duration = Duration::from_secs(3);
 const READERS: usize = 4;
 /// Beyond it the answer is 503 at once. A queue of this length is worked off in well under a second.
 const QUEUE: usize = 1024;

@@ -45,7 +45,7 @@ pub(super) fn file(
         private::create_folder(folder)?;
     }
     // SQLite gives the files that it makes beside this one the same mode.
-    private::open_or_create(path)?;
+    private::ensure_file(path)?;
     let lock_path = path.with_added_extension("lock");
     let lock = private::open_or_create(&lock_path)?;
     lock.lock().map_err(at(&lock_path))?;
@@ -103,4 +103,5 @@ fn prepare(
     Ok(transaction.commit()?)
 }
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long one process waits for the writing of another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -122,7 +122,7 @@ async fn rule_27_each_connection_has_its_settings() {
             number("busy_timeout")?,
         ))
     };
-    let expected = Ok(("wal".to_owned(), 1, 5_000));
+    let expected = Ok(("wal".to_owned(), 1, 2_000));
     for _ in 0..2 * READERS {
         assert_eq!(store.read(settings).await, expected);
     }
