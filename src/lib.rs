@@ -1,4 +1,5 @@
 pub mod base;
+pub mod demo;
 pub mod identity;
 pub mod limit;
 pub mod telemetry;
