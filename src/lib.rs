@@ -1,3 +1,5 @@
+//! An API gateway on Pingora with identity built in. The folders are its layers.
+
 pub mod base;
 pub mod demo;
 pub mod identity;

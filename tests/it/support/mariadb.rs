@@ -1,0 +1,111 @@
+//! A real MariaDB on a port and in a folder of its own; nothing of the system's is touched.
+
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::daemon::{Daemon, run};
+use super::port;
+use super::wait::PATIENCE;
+
+/// A running server with one empty database and one user, who may do all there and may make others
+/// whose names begin with `airside`. It is killed when dropped.
+pub struct Mariadb {
+    address: SocketAddr,
+    daemon: Daemon,
+    folder: TempDir,
+}
+
+impl Mariadb {
+    /// Sets one up, starts it, and waits until it answers: a matter of seconds.
+    #[track_caller]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut install = Command::new("mariadb-install-db");
+        install
+            .args(["--no-defaults", "--skip-test-db", "--skip-name-resolve"])
+            .arg("--auth-root-authentication-method=normal")
+            .arg(option("datadir", &folder.path().join("data")))
+            .args(as_root());
+        run(&mut install, PACKAGE);
+        std::fs::write(folder.path().join("init.sql"), INIT).expect("a file can be written");
+        let address = port::free();
+        let daemon = spawn(address, folder.path());
+        Self {
+            address,
+            daemon,
+            folder,
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The database, as `identity.store` and the driver take it.
+    pub fn url(&self) -> String {
+        format!("mysql://airside:in-tests-only@{}/airside", self.address)
+    }
+
+    /// The program, to stop or continue it by a signal.
+    pub fn daemon(&mut self) -> &mut Daemon {
+        &mut self.daemon
+    }
+
+    /// Kills it as a power cut would, and starts it at the same address on the same data.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.daemon.kill();
+        self.daemon = spawn(self.address, self.folder.path());
+    }
+}
+
+#[track_caller]
+fn spawn(address: SocketAddr, folder: &Path) -> Daemon {
+    let mut command = Command::new("mariadbd");
+    command
+        .args(["--no-defaults", "--skip-name-resolve", "--skip-log-bin"])
+        .args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"])
+        // As in a server that is set up with care: the store must not lean on a lenient one.
+        .args(["--character-set-server=utf8mb4", "--bind-address=127.0.0.1"])
+        .arg(format!("--port={}", address.port()))
+        .arg(option("datadir", &folder.join("data")))
+        .arg(option("socket", &folder.join("socket")))
+        .arg(option("pid-file", &folder.join("pid")))
+        .arg(option("init-file", &folder.join("init.sql")))
+        .args(as_root());
+    let mut daemon = Daemon::start(&mut command, PACKAGE);
+    // The file above is worked off before the first connection is greeted.
+    daemon.wait_until(PATIENCE * 3, "a greeting", || greets(address));
+    daemon
+}
+
+fn greets(address: SocketAddr) -> bool {
+    TcpStream::connect(address).is_ok_and(|mut stream| {
+        let patience = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        patience.is_ok() && stream.read(&mut [0]).is_ok_and(|read| read > 0)
+    })
+}
+
+fn option(name: &str, value: &Path) -> String {
+    format!("--{name}={}", value.display())
+}
+
+/// As root the server wants to be told that this is meant.
+fn as_root() -> Option<&'static str> {
+    let owner = std::fs::metadata("/proc/self").map(|process| process.uid());
+    owner.is_ok_and(|owner| owner == 0).then_some("--user=root")
+}
+
+const PACKAGE: &str = "mariadb-server";
+
+const INIT: &str = "\
+CREATE DATABASE IF NOT EXISTS airside;
+CREATE USER IF NOT EXISTS 'airside'@'127.0.0.1' IDENTIFIED BY 'in-tests-only';
+GRANT ALL ON `airside%`.* TO 'airside'@'127.0.0.1';
+";

@@ -1,0 +1,14 @@
+//! What the tests stand on: the real program, real servers, an upstream that sees every byte, and
+//! clients that send any.
+
+pub mod bash;
+pub mod daemon;
+pub mod http;
+pub mod mariadb;
+pub mod origin;
+pub mod port;
+pub mod raw;
+pub mod redis;
+pub mod server;
+pub mod wait;
+pub mod wire;

@@ -1,0 +1,134 @@
+//! A client that sends any bytes and reads one answer at a time, so that a test can see whether the
+//! connection is fit for the next request.
+
+use std::io::{self, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::wait::PATIENCE;
+use super::wire::Head;
+
+/// A connection.
+pub struct Raw {
+    stream: BufReader<TcpStream>,
+}
+
+/// An answer, as it came.
+#[derive(Debug, Clone)]
+pub struct Response {
+    pub status: u16,
+    pub head: Head,
+    pub body: Vec<u8>,
+}
+
+impl Raw {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE)
+            .unwrap_or_else(|error| panic!("cannot connect to {address}: {error}"));
+        stream.set_nodelay(true).expect("a socket option");
+        let mut raw = Self {
+            stream: BufReader::new(stream),
+        };
+        raw.set_patience(PATIENCE);
+        raw
+    }
+
+    /// How long a read waits before it fails.
+    pub fn set_patience(&mut self, patience: Duration) {
+        let stream = self.stream.get_ref();
+        stream
+            .set_read_timeout(Some(patience))
+            .expect("a socket option");
+    }
+
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.get_mut().write_all(bytes.as_ref())
+    }
+
+    #[track_caller]
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).expect("the other side takes bytes");
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub fn finish_sending(&mut self) {
+        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
+    }
+
+    /// Reads the final answer to a `method` request: interim ones (1xx) but 101 are skipped.
+    pub fn try_read(&mut self, method: &str) -> io::Result<Response> {
+        loop {
+            let closed = || io::Error::new(io::ErrorKind::UnexpectedEof, "closed, no answer");
+            let head = Head::read(&mut self.stream)?.ok_or_else(closed)?;
+            let status = head
+                .line
+                .split(' ')
+                .nth(1)
+                .and_then(|code| code.parse().ok());
+            let status: u16 = status.ok_or_else(|| io::Error::other(head.line.clone()))?;
+            if (100..200).contains(&status) && status != 101 {
+                continue;
+            }
+            let bodiless = method == "HEAD" || matches!(status, 101 | 204 | 304);
+            let body = match bodiless {
+                true => Vec::new(),
+                false => head.read_body(&mut self.stream, true)?,
+            };
+            return Ok(Response { status, head, body });
+        }
+    }
+
+    #[track_caller]
+    pub fn read(&mut self) -> Response {
+        self.try_read("GET").expect("an answer")
+    }
+
+    /// One request, one answer.
+    #[track_caller]
+    pub fn exchange(&mut self, bytes: impl AsRef<[u8]>) -> Response {
+        self.send(bytes);
+        self.read()
+    }
+
+    /// Exactly `count` bytes, such as a WebSocket frame.
+    #[track_caller]
+    pub fn read_bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).expect("enough bytes");
+        bytes
+    }
+
+    /// Waits until the other side closes: true if it does so, cleanly or not, without another byte.
+    pub fn closes(&mut self) -> bool {
+        match self.stream.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            ),
+        }
+    }
+}
+
+impl Response {
+    /// The first value of a header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.head.header(name).unwrap_or_default()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("not JSON: {} {}", self.head.line, self.text()))
+    }
+}
+
+/// One request on a connection of its own.
+#[track_caller]
+pub fn once(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Response {
+    Raw::connect(address).exchange(bytes)
+}
