@@ -102,7 +102,7 @@ fn as_root() -> Option<&'static str> {
     owner.is_ok_and(|owner| owner == 0).then_some("--user=root")
 }
 
-const PACKAGE: &str = "mariadb-server";
+const PACKAGE: &str = "mariadb-server-core";
 
 const INIT: &str = "\
 CREATE DATABASE IF NOT EXISTS airside;
