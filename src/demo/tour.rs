@@ -85,7 +85,7 @@ pub fn tour(gateway: &str, admin_email: &str, admin_password: &str) -> Vec<Step>
         step(
             "See your bookings; the service learns from the gateway who you are",
             format!("{CURL} {gateway}/bookings {as_user}"),
-            (200, r#""caller":"#),
+            (200, r#""flight_id":1"#),
         ),
         step(
             "Add a flight as a customer: refused",

@@ -29,3 +29,13 @@ pub fn json(response: reqwest::Response, status: u16) -> impl Future<Output = se
         serde_json::from_str(&body).unwrap_or_else(|_| panic!("at {place}: not JSON: {body}"))
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_read_with_its_headers() {
+    let origin = super::origin::Origin::start();
+    let url = format!("http://{}/a", origin.address());
+    let response = client().get(url).header("X-A", "b").send().await.unwrap();
+    assert_eq!(header(&response, "content-type"), "application/json");
+    assert_eq!(header(&response, "x-none"), "");
+    assert_eq!(json(response, 200).await["headers"]["x-a"], "b");
+}
