@@ -2,11 +2,13 @@
 
 pub mod clock;
 pub mod decode;
+pub mod host;
 pub mod id;
 pub mod net;
 pub mod path;
 pub mod reply;
 pub mod report;
 pub mod secret;
+pub mod template;
 pub mod units;
 pub mod yaml;

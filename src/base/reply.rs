@@ -3,7 +3,24 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
+
+/// An answer before it is written to a client.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    /// `None`: what the configuration wants, such as a redirect.
+    pub refusal: Option<Refusal>,
+    /// Why, in one word for log and metrics; clients don't see it.
+    pub reason: &'static str,
+    /// What the client may know of the cause.
+    pub detail: Option<Cow<'static, str>>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body where this is no refusal; a refusal's is made of its code.
+    pub body: Bytes,
+}
 
 /// A refusal's fixed part: what `code` means is the same on every route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,6 +58,48 @@ pub struct Problem<'a> {
 }
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
+
+impl Reply {
+    pub fn refuse(refusal: Refusal) -> Self {
+        Self {
+            // Invariant: the table below holds valid codes only.
+            status: StatusCode::from_u16(refusal.status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            refusal: Some(refusal),
+            reason: "",
+            detail: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// An answer that is no refusal.
+    pub fn with(status: StatusCode, body: Bytes) -> Self {
+        Self {
+            status,
+            refusal: None,
+            reason: "",
+            detail: None,
+            headers: Vec::new(),
+            body,
+        }
+    }
+
+    pub fn reason(mut self, reason: &'static str) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
 
 impl Refusal {
     pub const fn status(self) -> u16 {

@@ -101,7 +101,14 @@ impl Problem {
 }
 
 impl Report {
+    /// Adds a problem, unless the place holds a reference that brought nothing: then there is no value that
+    /// could be wrong.
     pub fn push(&mut self, problem: Problem) {
+        let unresolved =
+            |known: &Problem| known.code == Code::Unresolved && known.place == problem.place;
+        if self.problems.iter().any(unresolved) {
+            return;
+        }
         self.problems.push(problem);
     }
 

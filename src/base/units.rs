@@ -22,6 +22,10 @@ pub struct Rate {
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Share(pub f64);
 
+/// A name without spaces, such as a method or a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word(pub String);
+
 impl Rate {
     /// The counters have 24 bits.
     pub const MAX_COUNT: u32 = (1 << 24) - 1;
@@ -57,7 +61,7 @@ pub fn show_duration(duration: Duration) -> String {
     ];
     match units
         .iter()
-        .find(|(size, _)| millis >= *size && millis % size == 0)
+        .find(|(size, _)| millis >= *size && millis.is_multiple_of(*size))
     {
         Some((size, unit)) => format!("{}{unit}", millis / size),
         None => format!("{millis}ms"),
@@ -84,8 +88,19 @@ impl FromText for ByteSize {
     }
 }
 
+impl FromText for Word {
+    const EXPECTED: &'static str = "a name without spaces";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned())).ok_or_else(|| {
+            "it is empty, or holds a space or a character that is not ASCII".to_owned()
+        })
+    }
+}
+
 impl FromText for Rate {
-    const EXPECTED: &'static str = "a rate such as `20/2m`: how many, a slash, in what time";
+    const EXPECTED: &'static str = "a rate such as `20/2m`";
     const PATTERN: &'static str = r"[0-9]+/[0-9]+(ms|s|m|h|d)";
 
     fn from_text(text: &str) -> Result<Self, String> {

@@ -66,6 +66,11 @@ pub fn read(source: &str) -> Result<At<Node>, Problem> {
             let text = error.without_snippet().to_string();
             // The library ends its messages with a position that the report prints already.
             let text = text.split(" at line ").next().unwrap_or_default();
+            // Nor has a user of the program its options.
+            let text = text
+                .split(", set DuplicateKeyPolicy")
+                .next()
+                .unwrap_or_default();
             Problem::error(Code::Syntax, place, format!("not valid YAML: {text}"))
         })
 }

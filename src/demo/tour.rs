@@ -105,7 +105,7 @@ pub fn tour(gateway: &str, admin_email: &str, admin_password: &str) -> Vec<Step>
             (204, ""),
         ),
         step(
-            "Sign in again: a change of roles ends older tokens",
+            "Sign in again: the new role is in the next token",
             sign_in("TOKEN", &post("/auth/signin", "", &signup)),
             (200, "flight_company"),
         ),

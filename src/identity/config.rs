@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 
-use super::role::RoleName;
-use crate::base::decode::{self, Decode, Keys, keys, mappings, words};
+use crate::base::decode::{self, Decode, Keys, Within, keys, mappings, words};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::units::show_duration;
 use crate::base::yaml::{At, Node, Place};
 
+pub mod role;
 mod values;
 
-pub use values::{SharedSecret, StoreAddress, Within, Workers};
+pub use role::RoleName;
+pub use values::{SharedSecret, StoreAddress, Workers};
 
 keys! {
     /// The built-in identity service.

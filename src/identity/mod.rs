@@ -14,6 +14,8 @@ use std::sync::Arc;
 use crate::base::clock::Clock;
 use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
 
+pub use config::role;
+
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
 use service::Service;
@@ -25,7 +27,6 @@ mod http;
 mod issuer;
 pub mod password;
 pub mod refused;
-pub mod role;
 pub mod service;
 pub mod store;
 pub mod user;

@@ -2,10 +2,10 @@
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::base::decode::{self, Decode, FromText, Table, keys, words};
+use crate::base::decode::{self, Decode, FromText, Table, Within, keys, words};
 use crate::base::report::{Code, Problem, Report, choices};
 use crate::base::units::Rate;
-use crate::base::yaml::{At, Node, Place};
+use crate::base::yaml::{At, Node};
 
 keys! {
     /// Exactly one of `rate` and `concurrent` is given.
@@ -33,9 +33,9 @@ keys! {
         /// What happens while Redis is away.
         pub on_store_error: OnStoreError = OnStoreError::Local; unbuilt,
         /// How many keys are remembered, from 1 to 16000000; 16 bytes each.
-        pub max_keys: At<u32> = At::new(100_000, Place::default()),
+        pub max_keys: Within<1, 16_000_000> = Within(100_000),
         /// IPv6 clients count together when this many first bits are equal, from 1 to 128.
-        pub ipv6_prefix: At<u16> = At::new(64, Place::default()),
+        pub ipv6_prefix: Within<1, 128> = Within(64),
     }
 }
 
@@ -98,11 +98,9 @@ pub enum Part {
 
 impl Decode for Limit {
     fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
-        let limit: Self = decode::mapping(node, report)?;
+        let limit = decode::mapping(node, report);
         exactly_one_quota(node, report);
-        in_range("max_keys", limit.max_keys, 1, MAX_KEYS, report);
-        in_range("ipv6_prefix", limit.ipv6_prefix, 1, 128, report);
-        Some(limit)
+        limit
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -187,16 +185,6 @@ fn exactly_one_quota(node: &At<Node>, report: &mut Report) {
     report.push(Problem::error(problem.0, node.place, problem.1));
 }
 
-fn in_range<T>(name: &str, found: At<T>, least: T, most: T, report: &mut Report)
-where
-    T: PartialOrd + std::fmt::Display,
-{
-    if found.value < least || found.value > most {
-        let message = format!("`{name}` must be from {least} to {most}");
-        report.push(Problem::error(Code::InvalidValue, found.place, message));
-    }
-}
-
 const PARTS: [&str; 7] = [
     "ip",
     "user",
@@ -206,7 +194,6 @@ const PARTS: [&str; 7] = [
     "claim:NAME",
     "global",
 ];
-const MAX_KEYS: u32 = 16_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -218,7 +205,7 @@ mod tests {
         let limit = Limit::decode(&yaml::read(source).unwrap(), &mut report);
         let report = report.sorted();
         let show = |problem: &Problem| {
-            let Place { line, column } = problem.place;
+            let yaml::Place { line, column } = problem.place;
             format!("{line}:{column} {}", problem.message)
         };
         (limit, report.problems().iter().map(show).collect())
@@ -232,10 +219,7 @@ mod tests {
         assert_eq!(limit.by, By(vec![Part::Ip]));
         assert_eq!(limit.algorithm, Algorithm::SlidingWindow);
         assert_eq!(limit.on_missing, OnMissing::Share);
-        assert_eq!(
-            (limit.max_keys.value, limit.ipv6_prefix.value),
-            (100_000, 64)
-        );
+        assert_eq!((limit.max_keys.0, limit.ipv6_prefix.0), (100_000, 64));
     }
 
     #[test]
@@ -272,8 +256,8 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "2:11 `max_keys` must be from 1 to 16000000",
-                "3:14 `ipv6_prefix` must be from 1 to 128",
+                "2:11 0 is out of range: 1 to 16000000",
+                "3:14 129 is out of range: 1 to 128",
                 "4:5 `by` needs at least one part; `global` counts all calls together"
             ]
         );

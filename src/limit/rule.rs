@@ -1,5 +1,6 @@
 //! A limit as it is compiled from the configuration: from what is known about a call to an answer.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::config::{self, OnMissing};
@@ -32,11 +33,11 @@ impl Limit {
     /// Compiles a limit. `None` where it has no `rate`; the configuration's check has refused that.
     pub fn new(name: Arc<str>, config: &config::Limit) -> Option<Self> {
         let rate = config.rate?;
-        let prefix = u8::try_from(config.ipv6_prefix.value).unwrap_or(128);
+        let prefix = u8::try_from(config.ipv6_prefix.0).unwrap_or(128);
         Some(Self {
             keys: Keys::new(&config.by.0, prefix),
             on_missing: config.on_missing,
-            table: Table::new(Sliding::new(rate), config.max_keys.value),
+            table: Table::new(Sliding::new(rate), config.max_keys.0),
             names: Names::new(&name, rate),
             name,
         })
@@ -71,6 +72,13 @@ impl Limit {
     /// How it appears in the response's fields.
     pub fn names(&self) -> &Names {
         &self.names
+    }
+}
+
+/// The counts are not shown: they may be millions.
+impl fmt::Debug for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.debug_tuple("Limit").field(&self.name).finish()
     }
 }
 

@@ -24,6 +24,7 @@ pub fn install(config: &Log) -> Result<(), SetLoggerError> {
             builder
                 .filter_level(level)
                 .filter_module("pingora", level.min(LevelFilter::Warn))
+                .filter_module("refinery_core", level.min(LevelFilter::Warn))
         }
     };
     match config.format {

@@ -6,12 +6,14 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use crate::base::report::{Code, Problem, Report, choices};
 use crate::base::yaml::{At, Node, Place, Text};
 
+mod collections;
 mod macros;
 mod scalars;
-mod table;
+mod within;
 
+pub use collections::{Entries, Pairs, Section, Table};
 pub(crate) use macros::{keys, mappings, words};
-pub use table::Table;
+pub use within::Within;
 
 /// A type that the configuration can hold.
 pub trait Decode: Sized {
@@ -53,6 +55,8 @@ pub trait Keys: Sized {
 pub struct Fields<'a> {
     place: Place,
     entries: &'a [(At<String>, At<Node>)],
+    lenient: bool,
+    has_unknown: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -66,17 +70,32 @@ impl<'a> Fields<'a> {
             }
         };
         let names = || known.iter().flat_map(|names| names.iter().copied());
+        let mut has_unknown = false;
         for (key, _) in entries {
             if !names().any(|name| name == key.value) {
                 let message = format!("unknown key `{}`", key.value);
                 let problem = Problem::error(Code::UnknownKey, key.place, message);
                 report.push(problem.suggest(&key.value, names()));
+                has_unknown = true;
             }
         }
         Some(Self {
             place: node.place,
             entries,
+            lenient: false,
+            has_unknown,
         })
+    }
+
+    /// A key whose value is wrong takes its default, so that the rest of the mapping is still looked at.
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+
+    /// Did the mapping have a key that is not known? It may stand for one that seems to be missing.
+    pub fn has_unknown(&self) -> bool {
+        self.has_unknown
     }
 
     /// Where the mapping stands.
@@ -97,7 +116,9 @@ impl<'a> Fields<'a> {
         report: &mut Report,
     ) -> Option<T> {
         match self.find(name) {
-            Some((_, node)) => T::decode(node, report).or_else(default),
+            Some((_, node)) => {
+                T::decode(node, report).or_else(|| default().filter(|_| self.lenient))
+            }
             None => {
                 let value = default();
                 if value.is_none() {

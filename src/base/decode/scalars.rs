@@ -119,16 +119,14 @@ impl<T: Decode> Decode for Option<T> {
     }
 }
 
-/// A list; items that are wrong are reported and left out.
+/// A list; one wrong item makes it a wrong list, after all of them were looked at.
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
         match &node.value {
-            Node::List(items) => Some(
-                items
-                    .iter()
-                    .filter_map(|item| T::decode(item, report))
-                    .collect(),
-            ),
+            Node::List(items) => {
+                let read: Vec<_> = items.iter().map(|item| T::decode(item, report)).collect();
+                read.into_iter().collect()
+            }
             other => {
                 report.push(wrong_type(node.place, "a list", other));
                 None
@@ -142,7 +140,7 @@ impl<T: Decode> Decode for Vec<T> {
 }
 
 impl FromText for Duration {
-    const EXPECTED: &'static str = "a duration such as `250ms`, `10s`, `2m`, `1h` or `30d`";
+    const EXPECTED: &'static str = "a duration such as `250ms`, `10s` or `2m`";
     const PATTERN: &'static str = r"[0-9]+(ms|s|m|h|d)";
 
     fn from_text(text: &str) -> Result<Self, String> {
@@ -156,7 +154,7 @@ impl FromText for std::net::SocketAddr {
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
-            .map_err(|_| "not an IP address, a colon and a port".to_owned())
+            .map_err(|_| "it is not an IP address and a port".to_owned())
     }
 }
 
@@ -167,6 +165,6 @@ impl FromText for ipnet::IpNet {
         let address = text.parse::<std::net::IpAddr>().map(Self::from);
         address
             .or_else(|_| text.parse())
-            .map_err(|_| "not in CIDR notation".to_owned())
+            .map_err(|_| "it is not in CIDR notation".to_owned())
     }
 }

@@ -74,7 +74,12 @@ fn all_problems_are_told_at_once() {
 
 #[test]
 fn what_is_not_built_is_refused_and_not_ignored() {
-    let (_, problems) = read("name: a\nsize: 1\nfuture: x\nshape: odd\n");
+    let (sample, problems) = read("name: a\nsize: 1\nfuture: x\nshape: odd\n");
+    let sample = sample.unwrap();
+    assert_eq!(
+        (sample.future.as_deref(), sample.shape.word()),
+        (Some("x"), "odd")
+    );
     assert_eq!(problems.len(), 2, "{problems:#?}");
     assert!(problems[0].contains("`future` is not built yet"));
     assert!(problems[1].contains("`odd` is not built yet"));

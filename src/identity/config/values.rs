@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::base::decode::{Decode, FromText, not_built, text};
+use crate::base::decode::{Decode, FromText, Within, not_built, text};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::secret::Secret;
 use crate::base::yaml::{At, Node};
@@ -19,10 +19,6 @@ pub enum StoreAddress {
     /// The whole address, which may hold a password.
     Mysql(Secret),
 }
-
-/// A whole number between two bounds, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Within<const LOW: u32, const HIGH: u32>(pub u32);
 
 /// How many threads hash passwords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,22 +63,6 @@ impl Decode for StoreAddress {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "pattern": r"^(sqlite:.+|mysql://.+)$|\$\{" })
-    }
-}
-
-impl<const LOW: u32, const HIGH: u32> Decode for Within<LOW, HIGH> {
-    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
-        let number = u32::decode(node, report)?;
-        if (LOW..=HIGH).contains(&number) {
-            return Some(Self(number));
-        }
-        let message = format!("{number} is out of range: {LOW} to {HIGH}");
-        report.push(Problem::error(Code::InvalidValue, node.place, message));
-        None
-    }
-
-    fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": LOW, "maximum": HIGH })
     }
 }
 

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::base::clock::Clock;
+use crate::base::decode::Within;
 use crate::base::decode::{Decode, FromText};
 use crate::base::report::Report;
 use crate::base::yaml;
@@ -47,7 +48,7 @@ fn site_with(yaml: &str) -> Site {
     let node = yaml::read(yaml).unwrap();
     let mut config = config::Identity::decode(&node, &mut report).unwrap();
     assert!(!report.has_errors(), "{:?}", report.problems());
-    config.password.bcrypt_cost = config::Within(10);
+    config.password.bcrypt_cost = Within(10);
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::at(NOW);
     let identity = Identity::open(&config, folder.path(), clock.clone()).unwrap();

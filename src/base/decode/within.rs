@@ -1,0 +1,27 @@
+//! Numbers with bounds.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+use super::Decode;
+use crate::base::report::{Code, Problem, Report};
+use crate::base::yaml::{At, Node};
+
+/// A whole number between two bounds, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within<const LOW: u32, const HIGH: u32>(pub u32);
+
+impl<const LOW: u32, const HIGH: u32> Decode for Within<LOW, HIGH> {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        let number = u32::decode(node, report)?;
+        if (LOW..=HIGH).contains(&number) {
+            return Some(Self(number));
+        }
+        let message = format!("{number} is out of range: {LOW} to {HIGH}");
+        report.push(Problem::error(Code::InvalidValue, node.place, message));
+        None
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": LOW, "maximum": HIGH })
+    }
+}
