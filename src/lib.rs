@@ -4,5 +4,8 @@ pub mod base;
 pub mod demo;
 pub mod identity;
 pub mod limit;
+pub mod route;
 pub mod telemetry;
+pub mod tls;
 pub mod token;
+pub mod upstream;

@@ -1,0 +1,94 @@
+//! An upstream as a request meets it: its servers, the choice between them, and the peer to connect to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora::upstreams::peer::HttpPeer;
+
+use super::balance::Balancer;
+use super::config::{Address, Upstream};
+use super::endpoint::Endpoint;
+
+/// A compiled upstream.
+#[derive(Debug)]
+pub struct Cluster {
+    pub name: Arc<str>,
+    endpoints: Vec<Arc<Endpoint>>,
+    balancer: Balancer,
+    /// Keeps this upstream's connections apart from those of another to the same address.
+    group: u64,
+}
+
+/// A request's claim on an endpoint; it counts as in flight until this is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    pub endpoint: Arc<Endpoint>,
+}
+
+impl Cluster {
+    /// Names are left out: a configuration that has them is refused.
+    pub fn new(name: &str, group: u64, config: &Upstream) -> Self {
+        let servers = config.servers.value.iter();
+        let endpoints = servers.filter_map(|server| match server.value.address {
+            Address::Socket(address) => Some(Arc::new(Endpoint::new(address, server.value.weight))),
+            Address::Name(_) => None,
+        });
+        let endpoints: Vec<_> = endpoints.collect();
+        Self {
+            name: name.into(),
+            balancer: Balancer::new(config.balance, &endpoints),
+            endpoints,
+            group,
+        }
+    }
+
+    /// The built-in upstream of one address.
+    pub fn single(name: &str, group: u64, address: SocketAddr) -> Self {
+        let endpoints = vec![Arc::new(Endpoint::new(address, 1))];
+        Self {
+            name: name.into(),
+            balancer: Balancer::new(super::config::Balance::Random, &endpoints),
+            endpoints,
+            group,
+        }
+    }
+
+    pub fn endpoints(&self) -> &[Arc<Endpoint>] {
+        &self.endpoints
+    }
+
+    /// Chooses a server; `None` where there is none to choose.
+    pub fn lease(&self, random: impl FnMut(u32) -> u32) -> Option<Lease> {
+        let index = self.balancer.pick(&self.endpoints, random);
+        let endpoint = self.endpoints.get(index)?.clone();
+        endpoint.begin();
+        Some(Lease { endpoint })
+    }
+
+    /// The peer for a connection to an endpoint. All of Pingora's timeouts default to none, so each is set.
+    pub fn peer(&self, endpoint: &Endpoint) -> HttpPeer {
+        let mut peer = HttpPeer::new(endpoint.address, false, String::new());
+        peer.group_key = self.group;
+        peer.options.connection_timeout = Some(CONNECT);
+        peer.options.total_connection_timeout = Some(CONNECT);
+        peer.options.read_timeout = Some(READ);
+        peer.options.write_timeout = Some(READ);
+        peer.options.idle_timeout = Some(IDLE);
+        peer
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint.end();
+    }
+}
+
+/// To a server in the same network: one lost SYN is sent again after 1 s.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Between two bytes of an answer.
+const READ: Duration = Duration::from_secs(60);
+/// How long an unused connection is kept: below the 5 s after which Node's servers close theirs, because a
+/// request that meets the close is lost.
+const IDLE: Duration = Duration::from_secs(4);

@@ -1,0 +1,8 @@
+//! Where does a request go? Upstreams, their servers, and the choice between them.
+
+pub mod balance;
+pub mod cluster;
+pub mod config;
+pub mod endpoint;
+
+pub use cluster::{Cluster, Lease};
