@@ -1,0 +1,198 @@
+//! What only the whole file can tell: who may call is never left out, no two routes tie, no two
+//! listeners share an address.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::{Config, Route};
+use crate::base::net::is_loopback;
+use crate::base::report::{Code, Problem, Report};
+use crate::base::yaml::{At, Node, Place};
+use crate::route::router::Matcher;
+
+/// Reports everything that is wrong between the parts. `root` is the file before it had types: it
+/// knows what the file has, also where that could not be read.
+pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
+    everyone_says_who_may_call(config, report);
+    no_two_routes_tie(config.routes(), report);
+    no_two_names_alike(config.routes(), report);
+    addresses_differ(config, report);
+    admin_is_guarded(config, report);
+    reserved_names(config, report);
+    if config.routes().is_empty() && !has_items(root, "routes") {
+        let message = "there is no route, so that every request would get 404";
+        report.push(Problem::error(
+            Code::InvalidValue,
+            config.routes.place,
+            message,
+        ));
+    }
+    if config.listeners().is_empty() && !has_items(root, "listeners") {
+        let message = "there is no listener, so that nobody could come in";
+        report.push(Problem::error(
+            Code::InvalidValue,
+            config.listeners.place,
+            message,
+        ));
+    }
+}
+
+fn everyone_says_who_may_call(config: &Config, report: &mut Report) {
+    if config.defaults.is_wrong() {
+        return;
+    }
+    for route in config
+        .routes()
+        .iter()
+        .filter(|route| config.policies(route).auth.is_none())
+    {
+        let message = format!("the route `{}` does not say who may call", route.name());
+        let problem = Problem::error(Code::MissingKey, route.place, message);
+        report.push(problem.help("add `auth: public`, `auth: required` or `auth: { roles: […] }`, or a default under `defaults:`"));
+    }
+}
+
+fn no_two_routes_tie(routes: &[Route], report: &mut Report) {
+    // Only routes with the same number of segments can tie: 10,000 routes are not 50 million pairs.
+    let mut groups: HashMap<_, Vec<(&Route, Matcher)>> = HashMap::new();
+    for route in routes {
+        let Some(matcher) = route.matches.compile(report) else {
+            continue;
+        };
+        let first = matcher
+            .path
+            .segments
+            .iter()
+            .map(shape)
+            .collect::<Vec<_>>()
+            .join("/");
+        let host = matcher.host.as_ref().map(ToString::to_string);
+        let key = (host, matcher.path.segments.len(), first);
+        let group = groups.entry(key).or_default();
+        if let Some((other, _)) = group.iter().find(|(_, other)| other.ties_with(&matcher)) {
+            let message = format!(
+                "the routes `{}` and `{}` can both match one request",
+                other.name(),
+                route.name()
+            );
+            let problem = Problem::error(Code::Conflict, route.matches.path.place, message)
+                .label("and this one are equally specific")
+                .related(other.matches.path.place, "this one");
+            report.push(problem.help("give one of them a `priority`, or a `host`, `methods` or `when` that tells them apart"));
+        }
+        group.push((route, matcher));
+    }
+}
+
+fn shape(segment: &crate::route::pattern::Segment) -> &str {
+    match segment {
+        crate::route::pattern::Segment::Literal(text) => text,
+        crate::route::pattern::Segment::Param(_) => "{}",
+    }
+}
+
+fn no_two_names_alike(routes: &[Route], report: &mut Report) {
+    let mut known: HashMap<&str, Place> = HashMap::new();
+    for name in routes
+        .iter()
+        .filter_map(|route| route.matches.name.as_ref())
+    {
+        if let Some(first) = known.insert(name.value.0.as_str(), name.place) {
+            let message = format!("two routes are named `{}`", name.value.0);
+            report.push(
+                Problem::error(Code::Conflict, name.place, message).related(first, "the first one"),
+            );
+        }
+    }
+}
+
+fn addresses_differ(config: &Config, report: &mut Report) {
+    let mut all: Vec<At<SocketAddr>> = config
+        .listeners()
+        .iter()
+        .map(|listener| listener.address)
+        .collect();
+    all.extend(config.identity.given().map(|identity| identity.listen));
+    all.extend(config.admin.given().map(|admin| admin.listen));
+    for (index, address) in all.iter().enumerate() {
+        let earlier = all
+            .iter()
+            .take(index)
+            .find(|other| clash(other.value, address.value));
+        if let Some(other) = earlier {
+            let message = format!(
+                "`{}` and `{}` can't both be listened on",
+                other.value, address.value
+            );
+            let place = [address.place, other.place]
+                .into_iter()
+                .max()
+                .unwrap_or_default();
+            let first = [address.place, other.place]
+                .into_iter()
+                .min()
+                .unwrap_or_default();
+            let mut problem = Problem::error(Code::Conflict, place, message);
+            if first != Place::default() {
+                problem = problem.related(first, "the other one");
+            }
+            report.push(problem);
+        }
+    }
+}
+
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port()
+        && one.port() != 0
+        && (one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified())
+}
+
+fn admin_is_guarded(config: &Config, report: &mut Report) {
+    if let Some(admin) = config.admin.given()
+        && admin.token.is_none()
+        && !is_loopback(admin.listen.value.ip())
+    {
+        let message = format!(
+            "the admin listener on `{}` can be reached from outside and has no `token`",
+            admin.listen.value
+        );
+        let problem = Problem::error(Code::MissingKey, admin.listen.place, message);
+        report.push(problem.help("add `token: ${env:ADMIN_TOKEN}`, or listen on 127.0.0.1"));
+    }
+}
+
+/// `identity` is the built-in upstream and `airside` the built-in issuer.
+fn reserved_names(config: &Config, report: &mut Report) {
+    let taken = config
+        .upstreams
+        .iter()
+        .find(|(name, _)| name.value == "identity");
+    if let Some((name, _)) = taken {
+        let message = "`identity` is the built-in identity service; an upstream needs another name";
+        report.push(Problem::error(Code::Conflict, name.place, message));
+    }
+    for route in config.routes() {
+        let Some(split) = &route.targets.upstream else {
+            continue;
+        };
+        let to_identity = split
+            .value
+            .0
+            .iter()
+            .find(|(name, _)| name.value == "identity");
+        if let Some((name, _)) = to_identity.filter(|_| config.identity.is_absent()) {
+            let message =
+                "this route leads to the identity service, and the file has no `identity:`";
+            report.push(Problem::error(Code::UnknownName, name.place, message));
+        }
+    }
+}
+
+/// Has the file items there, though none of them could be read?
+fn has_items(root: &At<Node>, key: &str) -> bool {
+    let Node::Map(entries) = &root.value else {
+        return false;
+    };
+    let mut entries = entries.iter().filter(|(name, _)| name.value == key);
+    entries.any(|(_, node)| matches!(&node.value, Node::List(items) if !items.is_empty()))
+}

@@ -1,0 +1,269 @@
+//! The whole file: an aggregate of the keys that each part owns.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use schemars::{Schema, SchemaGenerator};
+
+use crate::base::decode::{
+    self, Decode, Entries, Fields, Keys as _, Section, Table, keys, mappings, words,
+};
+use crate::base::report::{Code, Problem, Report};
+use crate::base::secret::Secret;
+use crate::base::units::ByteSize;
+use crate::base::yaml::{At, Node, Place};
+use crate::identity::config as identity;
+use crate::{limit, policy, route, telemetry, tls, upstream};
+
+mod cases;
+mod check;
+mod issuer;
+mod load;
+
+pub use check::check;
+pub use load::{Loaded, load, parse};
+
+keys! {
+    /// An Airside configuration.
+    pub struct Config {
+        pub server: Server = Server::default(),
+        /// Where clients come in.
+        pub listeners: At<Entries<Listener>>,
+        /// The identity service; left out, there is none.
+        pub identity: Section<identity::Identity>,
+        /// Other token issuers that routes may accept.
+        pub issuers: Option<Table<issuer::Issuer>>; unbuilt,
+        pub redis: Option<issuer::Redis>; unbuilt,
+        /// Limits by name, counted across every route that names them.
+        pub limits: Table<limit::config::Limit> = Table::default(),
+        pub upstreams: Table<upstream::config::Upstream> = Table::default(),
+        /// Policies of every route that does not say otherwise.
+        pub defaults: Section<policy::Keys>,
+        pub routes: At<Entries<Route>>,
+        /// Health, readiness and the operator's view.
+        pub admin: Section<Admin>,
+        pub telemetry: telemetry::config::Telemetry = telemetry::config::Telemetry::default(),
+        /// Requests and what should become of them, for `airside test`.
+        pub tests: Option<Vec<cases::Case>>; unbuilt,
+    }
+
+    pub struct Server {
+        /// Edge worker threads; `auto` is one a core.
+        pub threads: Threads = Threads::Auto,
+        /// Only these may say who the client is, by `X-Forwarded-For`.
+        pub trusted_proxies: Vec<At<IpNet>> = Vec::new(),
+        /// A graceful stop takes at most this long, less when idle.
+        pub drain: Duration = Duration::from_secs(30),
+        /// Pid file and upgrade socket.
+        pub run_dir: Option<String>; unbuilt,
+        pub limits: ServerLimits = ServerLimits::default(),
+    }
+
+    pub struct ServerLimits {
+        pub connections: Option<u32>; unbuilt,
+        /// The longest request target: 414 above.
+        pub uri: ByteSize = ByteSize(8 << 10),
+        /// The largest request head: 431 above.
+        pub headers: ByteSize = ByteSize(32 << 10),
+        pub header_timeout: Option<Duration>; unbuilt,
+        /// How long a kept connection may be idle; whole seconds.
+        pub idle_timeout: Duration = Duration::from_secs(60),
+    }
+
+    pub struct Listener {
+        pub address: At<SocketAddr>,
+        pub tls: Option<tls::config::Listener>; unbuilt,
+        /// Left out: HTTP/1.1 and 1.0.
+        pub protocols: Vec<Protocol> = vec![Protocol::Http1],
+        pub proxy_protocol: bool = false; unbuilt,
+    }
+
+    pub struct Admin {
+        /// Loopback, or else `token` is needed.
+        pub listen: At<SocketAddr> = At::new(SocketAddr::from(([127, 0, 0, 1], 3003)), Place::default()),
+        /// What callers must bring as `Authorization: Bearer`.
+        pub token: Option<At<AdminToken>>,
+    }
+}
+mappings!(Server, ServerLimits, Listener, Admin);
+
+words! {
+    pub enum Protocol {
+        Http1 = "http1",
+        Http2 = "http2"; unbuilt,
+    }
+}
+
+/// Worker threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    Auto,
+    Count(u16),
+}
+
+/// 16 bytes or more.
+#[derive(Debug, Clone)]
+pub struct AdminToken(pub Secret);
+
+/// One entry of `routes:`.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub place: Place,
+    pub matches: route::config::Matches,
+    pub policies: policy::Keys,
+    pub targets: route::target::Targets,
+}
+
+impl Config {
+    /// The routes that could be read.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes.value.0
+    }
+
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners.value.0
+    }
+
+    /// Everything that is listened on, and what for.
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        let edge = self
+            .listeners()
+            .iter()
+            .map(|listener| ("listeners", listener.address.value));
+        let identity = self
+            .identity
+            .given()
+            .map(|identity| ("identity", identity.listen.value));
+        let admin = self
+            .admin
+            .given()
+            .map(|admin| ("admin", admin.listen.value));
+        edge.chain(identity).chain(admin).collect()
+    }
+
+    /// A route's policies: its own keys, and for those left out the defaults'.
+    pub fn policies(&self, route: &Route) -> policy::Keys {
+        match self.defaults.given() {
+            Some(defaults) => route.policies.or(defaults),
+            None => route.policies.clone(),
+        }
+    }
+}
+
+impl Decode for Config {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        let mut fields = Fields::open(node, &[Self::NAMES], report)?.lenient();
+        Self::take(&mut fields, report)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        decode::object(Self::properties(generator))
+    }
+}
+
+impl Route {
+    /// The name in logs and messages: its own, or its path.
+    pub fn name(&self) -> String {
+        match &self.matches.name {
+            Some(name) => name.value.0.clone(),
+            None => self.matches.path.value.to_string(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            threads: Threads::Auto,
+            trusted_proxies: Vec::new(),
+            drain: Duration::from_secs(30),
+            run_dir: None,
+            limits: ServerLimits::default(),
+        }
+    }
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            connections: None,
+            uri: ByteSize(8 << 10),
+            headers: ByteSize(32 << 10),
+            header_timeout: None,
+            idle_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Decode for Route {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        let groups = [
+            route::config::Matches::NAMES,
+            policy::Keys::NAMES,
+            route::target::Targets::NAMES,
+        ];
+        let mut fields = Fields::open(node, &groups, report)?;
+        let matches = route::config::Matches::take(&mut fields, report);
+        let policies = policy::Keys::take(&mut fields, report);
+        let targets = route::target::Targets::take(&mut fields, report);
+        route::target::Targets::check(&fields, report);
+        Some(Self {
+            place: node.place,
+            matches: matches?,
+            policies: policies?,
+            targets: targets?,
+        })
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = route::config::Matches::properties(generator);
+        properties.extend(policy::Keys::properties(generator));
+        properties.extend(route::target::Targets::properties(generator));
+        decode::object(properties)
+    }
+}
+
+impl Decode for Threads {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        match &node.value {
+            Node::Text(text) if text.value == "auto" => Some(Self::Auto),
+            _ => u16::decode(node, report)
+                .filter(|count| {
+                    let fits = (1..=1024).contains(count);
+                    if !fits {
+                        let message = format!("{count} threads: from 1 to 1024, or `auto`");
+                        report.push(Problem::error(Code::InvalidValue, node.place, message));
+                    }
+                    fits
+                })
+                .map(Self::Count),
+        }
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "oneOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 1024 }] })
+    }
+}
+
+impl decode::FromText for AdminToken {
+    const EXPECTED: &'static str = "a token of 16 characters or more";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            true => Ok(Self(Secret::new(text))),
+            false => Err("it is too short, or not printable ASCII".to_owned()),
+        }
+    }
+}
+
+/// The JSON Schema of the whole file (draft 2020-12), for editors.
+pub fn schema() -> serde_json::Value {
+    let mut schema = Config::schema(&mut SchemaGenerator::default());
+    schema.insert(
+        "$schema".into(),
+        "https://json-schema.org/draft/2020-12/schema".into(),
+    );
+    schema.insert("title".into(), "Airside configuration".into());
+    schema.to_value()
+}

@@ -1,0 +1,51 @@
+//! A configuration made ready to serve: immutable, and swapped whole.
+
+use std::sync::Arc;
+
+use crate::base::net::Networks;
+use crate::policy::Pipeline;
+use crate::route::Router;
+use crate::upstream::Cluster;
+
+mod compile;
+mod shared;
+mod target;
+
+pub use compile::compile;
+pub use shared::Shared;
+pub use target::{Forward, Redirect, Target};
+
+/// Everything that a request needs.
+#[derive(Debug)]
+pub struct Plan {
+    pub edge: Edge,
+    pub router: Router,
+    /// In the file's order; the router knows them by their index.
+    pub routes: Vec<Route>,
+    pub clusters: Vec<Arc<Cluster>>,
+}
+
+/// What holds before a route is known.
+#[derive(Debug)]
+pub struct Edge {
+    pub trusted_proxies: Networks,
+    /// Bytes of the request target.
+    pub max_uri: usize,
+    /// Bytes of all header lines.
+    pub max_headers: usize,
+    /// Seconds that a kept connection may be idle.
+    pub idle_timeout: u64,
+}
+
+#[derive(Debug)]
+pub struct Route {
+    pub name: Arc<str>,
+    pub pipeline: Pipeline,
+    pub target: Target,
+}
+
+impl Plan {
+    pub fn route(&self, index: u32) -> Option<&Route> {
+        self.routes.get(index as usize)
+    }
+}

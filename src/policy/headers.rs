@@ -1,0 +1,130 @@
+//! `request_headers` and `response_headers`: set some, remove others.
+
+use http::{HeaderName, HeaderValue};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::auth::is_identity_header;
+use super::{Findings, Keys, Names, Policy};
+use crate::base::decode::{Pairs, keys, mappings};
+use crate::base::report::{Code, Problem, Report};
+use crate::base::units::Word;
+use crate::base::yaml::{At, Place};
+
+keys! {
+    /// What to do with a message's headers: first `remove`, then `set`.
+    pub struct Edit {
+        /// Replaces whatever stands under these names.
+        pub set: Pairs<At<String>> = Pairs::default(),
+        pub remove: Vec<At<Word>> = Vec::new(),
+    }
+}
+mappings!(Edit);
+
+/// Changes the head that the upstream gets.
+#[derive(Debug)]
+pub struct RequestHeaders(Changes);
+
+/// Changes the head of every answer.
+#[derive(Debug)]
+pub struct ResponseHeaders(Changes);
+
+#[derive(Debug)]
+struct Changes {
+    set: Vec<(HeaderName, HeaderValue)>,
+    remove: Vec<HeaderName>,
+}
+
+impl Policy for RequestHeaders {
+    fn compile(keys: &Keys, _: &Names, report: &mut Report) -> Option<Self> {
+        let edit = keys.request_headers.as_ref()?;
+        Some(Self(Changes::compile(edit, "a request", report)))
+    }
+
+    fn forward(&self, upstream: &mut RequestHeader) {
+        for name in &self.0.remove {
+            upstream.remove_header(name);
+        }
+        for (name, value) in &self.0.set {
+            // Invariant: name and value were parsed, so that inserting can't fail.
+            let _ = upstream.insert_header(name.clone(), value.clone());
+        }
+    }
+}
+
+impl Policy for ResponseHeaders {
+    fn compile(keys: &Keys, _: &Names, report: &mut Report) -> Option<Self> {
+        let edit = keys.response_headers.as_ref()?;
+        Some(Self(Changes::compile(edit, "an answer", report)))
+    }
+
+    fn response(&self, _: &Findings, response: &mut ResponseHeader) {
+        for name in &self.0.remove {
+            response.remove_header(name);
+        }
+        for (name, value) in &self.0.set {
+            // Invariant: as above.
+            let _ = response.insert_header(name.clone(), value.clone());
+        }
+    }
+}
+
+impl Changes {
+    fn compile(edit: &Edit, of: &str, report: &mut Report) -> Self {
+        let mut set = Vec::new();
+        for (key, value) in &edit.set.0 {
+            let name = header_name(&key.value, key.place, of, report);
+            match HeaderValue::from_str(&value.value) {
+                Ok(content) => set.extend(name.map(|name| (name, content))),
+                Err(_) => {
+                    let message = "a header's value has no control characters";
+                    report.push(Problem::error(Code::InvalidValue, value.place, message));
+                }
+            }
+        }
+        let names = edit.remove.iter();
+        let remove = names.filter_map(|name| header_name(&name.value.0, name.place, of, report));
+        Self {
+            remove: remove.collect(),
+            set,
+        }
+    }
+}
+
+/// A header that a configuration may change: not those that carry identity or frame the message.
+fn header_name(text: &str, place: Place, of: &str, report: &mut Report) -> Option<HeaderName> {
+    let refuse = |message: String| Problem::error(Code::InvalidValue, place, message);
+    let Ok(name) = text.parse::<HeaderName>() else {
+        report.push(refuse(format!(
+            "`{}` is not a header's name",
+            text.escape_debug()
+        )));
+        return None;
+    };
+    if is_identity_header(name.as_str()) {
+        let problem = refuse(format!(
+            "`{text}` is Airside's to set: it tells upstreams who calls"
+        ));
+        report.push(problem);
+        return None;
+    }
+    if FRAMING.contains(&name.as_str()) {
+        report.push(refuse(format!(
+            "`{text}` frames {of} on its connection and can't be changed"
+        )));
+        return None;
+    }
+    Some(name)
+}
+
+/// RFC 9110 §7.6.1 and RFC 9112 §6.
+const FRAMING: &[&str] = &[
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];

@@ -1,0 +1,150 @@
+//! May a request pass, and how is it changed? One file a policy; this table fixes their order, the same
+//! for every route.
+
+use std::sync::Arc;
+
+use pingora::http::{RequestHeader, ResponseHeader};
+use smallvec::SmallVec;
+
+use crate::base::net::Client;
+use crate::base::reply::Reply;
+use crate::base::report::Report;
+use crate::base::template::Captures;
+use crate::limit::{Decision, Limit};
+use crate::token::{Principal, Verifier};
+
+pub mod access;
+pub mod auth;
+pub mod cors;
+pub mod headers;
+pub mod limits;
+pub mod max_body;
+pub mod rewrite;
+pub mod roles;
+
+mod keys;
+
+pub use keys::Keys;
+
+/// One step of the pipeline, compiled for one route. A policy implements the moments that it needs.
+pub trait Policy: Sized {
+    /// The policy for a route with these keys, or `None` where they don't ask for it.
+    fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Option<Self>;
+
+    /// The request's head is known, nothing is forwarded yet.
+    fn request(&self, _call: &mut Call) -> Verdict {
+        Verdict::Continue
+    }
+
+    /// The head that the upstream gets, a fresh copy at each attempt.
+    fn forward(&self, _upstream: &mut RequestHeader) {}
+
+    /// The head of the answer, from the upstream or our own.
+    fn response(&self, _findings: &Findings, _response: &mut ResponseHeader) {}
+}
+
+/// What a policy says of a request.
+#[derive(Debug)]
+pub enum Verdict {
+    Continue,
+    /// Answered here; the pipeline ends.
+    Answer(Box<Reply>),
+}
+
+/// A request on its way through the pipeline.
+pub struct Call<'a> {
+    pub header: &'a RequestHeader,
+    pub client: Client,
+    /// Normalised.
+    pub path: &'a str,
+    pub captures: &'a Captures,
+    /// The route's index, which counts apart what `by: route` counts.
+    pub route: u32,
+    /// Monotonic, in milliseconds.
+    pub now_millis: u64,
+    /// Since 1970, in seconds.
+    pub unix_seconds: u64,
+    pub findings: &'a mut Findings,
+}
+
+/// What the pipeline learnt of a request, for what comes after it.
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub principal: Option<Arc<Principal>>,
+    /// Each limit that counted the request, in the pipeline's order.
+    pub counted: SmallVec<[Counted; 2]>,
+    /// The largest body, in bytes.
+    pub max_body: Option<u64>,
+    /// The upstream's path where it is not the client's, without the query.
+    pub path: Option<String>,
+}
+
+#[derive(Debug)]
+pub struct Counted {
+    pub limit: Arc<Limit>,
+    pub decision: Decision,
+}
+
+/// What the names in a route's keys stand for.
+pub struct Names<'a> {
+    /// The parameters of the route's path.
+    pub parameters: &'a [&'a str],
+    pub limits: &'a dyn Fn(&str) -> Option<Arc<Limit>>,
+    pub limit_names: &'a [&'a str],
+    /// Makes a limit that is written in the route.
+    pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
+    pub issuers: &'a [(&'a str, Arc<Verifier>)],
+}
+
+macro_rules! pipeline {
+    ($($policy:ident: $type:ty,)*) => {
+        /// A route's policies.
+        #[derive(Debug)]
+        pub struct Pipeline {
+            $(pub $policy: Option<$type>,)*
+        }
+
+        impl Pipeline {
+            pub fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Self {
+                Self { $($policy: <$type as Policy>::compile(keys, names, report),)* }
+            }
+
+            /// Runs the policies in their order until one answers.
+            pub fn request(&self, call: &mut Call) -> Verdict {
+                $(
+                    if let Some(policy) = &self.$policy
+                        && let Verdict::Answer(reply) = policy.request(call)
+                    {
+                        return Verdict::Answer(reply);
+                    }
+                )*
+                Verdict::Continue
+            }
+
+            pub fn forward(&self, upstream: &mut RequestHeader) {
+                $(if let Some(policy) = &self.$policy { policy.forward(upstream); })*
+            }
+
+            pub fn response(&self, findings: &Findings, response: &mut ResponseHeader) {
+                $(if let Some(policy) = &self.$policy { policy.response(findings, response); })*
+            }
+        }
+    };
+}
+
+pipeline! {
+    limits_before_auth: limits::BeforeAuth,
+    auth: auth::Auth,
+    roles: roles::Roles,
+    limits_after_auth: limits::AfterAuth,
+    max_body: max_body::MaxBody,
+    rewrite: rewrite::Rewrite,
+    request_headers: headers::RequestHeaders,
+    response_headers: headers::ResponseHeaders,
+}
+
+impl Verdict {
+    fn refuse(reply: Reply) -> Self {
+        Self::Answer(Box::new(reply))
+    }
+}
