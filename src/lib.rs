@@ -7,6 +7,7 @@ pub mod identity;
 pub mod limit;
 pub mod plan;
 pub mod policy;
+pub mod proxy;
 pub mod route;
 pub mod telemetry;
 pub mod tls;

@@ -1,0 +1,93 @@
+//! Writing an answer of our own, so that it reaches the client and leaves the connection usable.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::prelude::*;
+use pingora::proxy::Session;
+
+use super::context::Context;
+use crate::base::reply::{PROBLEM_JSON, Reply};
+use crate::policy::limits;
+
+/// Answers the request. The route's response policies apply, because a refusal is an answer too.
+pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -> Result<()> {
+    context.refusal = reply.refusal;
+    context.reason = reply.reason;
+    let body = match reply.refusal {
+        Some(refusal) => Bytes::from(refusal.body(context.id.as_str(), reply.detail.as_deref())),
+        None => reply.body,
+    };
+    let mut response = ResponseHeader::build(reply.status, Some(8))?;
+    if reply.refusal.is_some() {
+        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON))?;
+        response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+    }
+    for (name, value) in reply.headers {
+        response.append_header(name, value)?;
+    }
+    finish_head(&mut response, context);
+    let bodiless = matches!(
+        reply.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
+    if !bodiless {
+        response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+    }
+    let head_only = bodiless || session.req_header().method == http::Method::HEAD;
+    let empty = head_only || body.is_empty();
+    match may_stay_open(session.req_header()) {
+        // Pingora would close wherever the body is not read yet; it is drained below.
+        true => session.set_close_on_response_before_downstream_finish(false),
+        false => session.set_keepalive(None),
+    }
+    session
+        .write_response_header(Box::new(response), empty)
+        .await?;
+    if !empty {
+        session.write_response_body(Some(body), true).await?;
+    }
+    drain(session).await;
+    Ok(())
+}
+
+/// Will it be clear where the next request begins? A body above what is drained is left unread. A client
+/// that waits for `100 Continue` may send its body after this or not (RFC 9110 §10.1.1).
+fn may_stay_open(request: &RequestHeader) -> bool {
+    let length = request.headers.get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    !request.headers.contains_key(header::EXPECT)
+        && length.is_none_or(|length| length <= DRAIN_BYTES)
+}
+
+/// What every answer's head gets, the upstream's and ours.
+pub fn finish_head(response: &mut ResponseHeader, context: &Context) {
+    limits::tell(&context.findings, response);
+    if let Some(route) = context.route() {
+        route.pipeline.response(&context.findings, response);
+    }
+}
+
+/// Reads what the client still sends: closing with unread bytes resets the connection, and the answer
+/// is lost with it. Bounded, because the client decides how much there is.
+async fn drain(session: &mut Session) {
+    let drained = async {
+        let mut bytes = 0;
+        while let Ok(Some(chunk)) = session.downstream_session.read_request_body().await {
+            bytes += chunk.len();
+            if bytes > DRAIN_BYTES {
+                return false;
+            }
+        }
+        true
+    };
+    let whole = matches!(tokio::time::timeout(DRAIN_TIME, drained).await, Ok(true));
+    if !whole {
+        session.set_keepalive(None);
+    }
+}
+
+const DRAIN_BYTES: usize = 1 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(2);

@@ -1,0 +1,281 @@
+//! The phases of a request, in Pingora's order.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::header;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::prelude::*;
+use pingora::proxy::FailToProxy;
+use pingora::upstreams::peer::HttpPeer;
+use rand::RngExt;
+
+use super::context::{Context, Id};
+use super::failure::{BODY_TOO_LARGE, NO_SERVER};
+use super::forward::{Connection, TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
+use super::traffic::Traffic;
+use super::{answer, failure, forward, intake, record};
+use crate::base::clock::Clock;
+use crate::base::id::TraceParent;
+use crate::base::net;
+use crate::base::reply::{Refusal, Reply};
+use crate::plan::{Plan, Target};
+use crate::policy::{Call, Verdict};
+use crate::route::Found;
+use crate::route::predicate::Asked;
+use crate::telemetry::access::AccessLog;
+
+/// The edge.
+pub struct Gateway {
+    plan: Arc<ArcSwap<Plan>>,
+    clock: Clock,
+    traffic: Traffic,
+    access_log: Arc<AccessLog>,
+}
+
+impl Gateway {
+    pub fn new(
+        plan: Arc<ArcSwap<Plan>>,
+        clock: Clock,
+        traffic: Traffic,
+        access_log: Arc<AccessLog>,
+    ) -> Self {
+        Self {
+            plan,
+            clock,
+            traffic,
+            access_log,
+        }
+    }
+
+    /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
+    fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
+        let plan = context.plan.clone();
+        let asked = intake::read(header, &plan.edge)?;
+        let query = asked.query.unwrap_or_default();
+        let found = plan.router.find(
+            &asked.host,
+            &asked.path,
+            Asked {
+                method: asked.method,
+                headers: &header.headers,
+                query,
+            },
+        );
+        let (index, captures) = match found {
+            Found::Route { route, captures } => (route, captures),
+            Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
+            Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
+        };
+        context.route = Some(index);
+        let Some(route) = plan.route(index) else {
+            return Err(Reply::refuse(Refusal::Internal).reason("route"));
+        };
+        let mut call = Call {
+            header,
+            client: context.client,
+            path: &asked.path,
+            captures: &captures,
+            route: index,
+            now_millis: self.clock.monotonic_millis(),
+            unix_seconds: self.clock.unix_seconds(),
+            findings: &mut context.findings,
+        };
+        if let Verdict::Answer(reply) = route.pipeline.request(&mut call) {
+            return Err(*reply);
+        }
+        match &route.target {
+            Target::Respond(respond) => return Err(respond.reply()),
+            Target::Redirect(redirect) => {
+                return Err(redirect.reply(&asked.path, &captures, asked.query));
+            }
+            Target::Forward(forward) => {
+                let findings = &context.findings;
+                let client = context.client.address;
+                context.cluster = forward.cluster(|| caller(findings, client)).cloned();
+            }
+        }
+        if asked.path != header.uri.path() {
+            context.normalised = Some(asked.path.into_owned());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.plan.load_full(), self.traffic.enter())
+    }
+
+    /// The default adds a compression module, switched off, that costs an allocation a request.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        // On every request: after the first one Pingora has no timeout of its own.
+        let keepalive = (!self.traffic.is_draining()).then_some(context.plan.edge.idle_timeout);
+        session.set_keepalive(keepalive);
+        let peer = peer_of(session).unwrap_or(net::UNKNOWN);
+        let header = session.req_header();
+        let forwarded = header.headers.get_all(X_FORWARDED_FOR);
+        let lines: smallvec::SmallVec<[&[u8]; 2]> =
+            forwarded.iter().map(|line| line.as_bytes()).collect();
+        context.client = net::client(peer, lines, &context.plan.edge.trusted_proxies);
+        if context.client.via_trusted_proxy
+            && let Some(id) = header.headers.get(X_REQUEST_ID).and_then(Id::brought)
+        {
+            context.id = id;
+        }
+        let trace = header
+            .headers
+            .get(TRACEPARENT)
+            .map(|value| value.as_bytes());
+        context.trace = Some(TraceParent::continue_or_start(trace));
+        match self.decide(header, context) {
+            Ok(()) => Ok(false),
+            Err(reply) => {
+                // Answers are the rare case: their future stays out of this one.
+                Box::pin(answer::write(session, context, reply)).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        context.end_attempt();
+        context.attempts += 1;
+        let cluster = context
+            .cluster
+            .as_ref()
+            .or_err(InternalError, "no upstream was chosen")?;
+        let lease = cluster.lease(|below| rand::rng().random_range(0..below.max(1)));
+        let lease = lease.or_err(NO_SERVER, "the upstream has no server")?;
+        let peer = cluster.peer(&lease.endpoint);
+        context.server = Some(lease.endpoint.name.clone());
+        context.lease = Some(lease);
+        context.attempt = Some(Instant::now());
+        Ok(Box::new(peer))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        upstream: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let connection = Connection {
+            peer: peer_of(session),
+            tls: session
+                .digest()
+                .is_some_and(|digest| digest.ssl_digest.is_some()),
+        };
+        forward::write(upstream, &connection, context)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        _: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        match context.findings.max_body {
+            Some(most) if context.body_bytes > most => Error::e_explain(BODY_TOO_LARGE, "max_body"),
+            _ => Ok(()),
+        }
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        // RFC 9110 §2.5: the version is that of who sends the message, which is the gateway.
+        response.set_version(http::Version::HTTP_11);
+        if !response.status.is_informational() {
+            answer::finish_head(response, context);
+        }
+        if self.traffic.is_draining() {
+            response.insert_header(header::CONNECTION, "close")?;
+        }
+        Ok(())
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        context: &mut Context,
+    ) -> FailToProxy {
+        context.end_attempt();
+        let written = session
+            .response_written()
+            .is_some_and(|head| !head.status.is_informational());
+        let Some(reply) = failure::reply(error, context).filter(|_| !written) else {
+            context.reason = "client_gone";
+            return FailToProxy {
+                error_code: 0,
+                can_reuse_downstream: false,
+            };
+        };
+        let status = reply.status.as_u16();
+        let sent = Box::pin(answer::write(session, context, reply)).await;
+        FailToProxy {
+            error_code: status,
+            can_reuse_downstream: sent.is_ok(),
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        context.end_attempt();
+        if self.access_log.wants(context.id.as_str()) {
+            let record = record::of(
+                session,
+                error,
+                context,
+                &self.access_log,
+                self.clock.unix_millis(),
+            );
+            self.access_log.log(record);
+        }
+    }
+
+    /// Pingora's default would put the query into the error log.
+    fn request_summary(&self, session: &Session, context: &Context) -> String {
+        let header = session.req_header();
+        format!(
+            "{} {} request {}",
+            header.method,
+            header.uri.path(),
+            context.id.as_str()
+        )
+    }
+}
+
+/// The address at the other end of the connection.
+fn peer_of(session: &Session) -> Option<std::net::IpAddr> {
+    session
+        .client_addr()?
+        .as_inet()
+        .map(std::net::SocketAddr::ip)
+}
+
+/// Who calls, as a number: the user, or else the address.
+fn caller(findings: &crate::policy::Findings, client: std::net::IpAddr) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    // A fixed seed: another gateway, and this one after a restart, send a caller to the same upstream.
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+    match &findings.principal {
+        Some(principal) => principal.user.hash(&mut hasher),
+        None => client.hash(&mut hasher),
+    }
+    hasher.finish()
+}

@@ -1,0 +1,14 @@
+//! The request's way through Pingora's phases. `gateway` is the only implementation of `ProxyHttp`; a
+//! phase there is a few lines, and the words are in the files beside it.
+
+mod answer;
+mod context;
+mod failure;
+mod forward;
+mod gateway;
+mod intake;
+mod record;
+mod traffic;
+
+pub use gateway::Gateway;
+pub use traffic::Traffic;

@@ -1,0 +1,105 @@
+//! What the access log keeps of a request.
+
+use http::{Version, header};
+use pingora::Error;
+use pingora::proxy::Session;
+
+use super::context::Context;
+use crate::limit::Decision;
+use crate::telemetry::access::{AccessLog, Field, Record, Text};
+
+/// The record of a request that is over.
+pub fn of(
+    session: &Session,
+    error: Option<&Error>,
+    context: &Context,
+    log: &AccessLog,
+    unix_millis: u64,
+) -> Record {
+    let status = session
+        .response_written()
+        .map_or(0, |head| head.status.as_u16());
+    let nearest = context
+        .findings
+        .counted
+        .iter()
+        .min_by_key(|counted| room(&counted.decision));
+    let reason = match (context.reason, error) {
+        ("", Some(_)) => Some("broken_off"),
+        ("", None) => None,
+        (reason, _) => Some(reason),
+    };
+    Record {
+        unix_millis,
+        client: context.client.address,
+        route: context.route().map(|route| route.name.clone()),
+        status,
+        duration_us: context.started.elapsed().as_micros() as u64,
+        upstream: context.cluster.as_ref().map(|cluster| cluster.name.clone()),
+        server: context.server.clone(),
+        attempts: context.attempts,
+        upstream_us: context.upstream_time.as_micros() as u64,
+        bytes_in: context.body_bytes.max(session.body_bytes_read() as u64),
+        bytes_out: session.body_bytes_sent() as u64,
+        protocol: protocol(session.req_header().version),
+        limit: nearest.map(|counted| counted.limit.name().clone()),
+        decision: nearest.map(|counted| {
+            if counted.decision.admitted {
+                "admitted"
+            } else {
+                "refused"
+            }
+        }),
+        code: context.refusal.map(|refusal| refusal.code()),
+        reason,
+        text: text(session, context, log),
+    }
+}
+
+fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
+    let head = session.req_header();
+    let mut text = Text::new();
+    text.set(Field::RequestId, context.id.as_str());
+    text.set(Field::Method, head.method.as_str());
+    let host = head
+        .uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    let host = host.or_else(|| head.headers.get(header::HOST).map(|value| value.as_bytes()));
+    text.set(Field::Host, host.unwrap_or_default());
+    text.set(Field::Path, head.uri.path());
+    if let Some(tls) = session
+        .digest()
+        .and_then(|digest| digest.ssl_digest.as_ref())
+    {
+        text.set(Field::Tls, tls.version.as_bytes());
+    }
+    if let Some(principal) = &context.findings.principal {
+        text.set(Field::User, &principal.user);
+        text.set_roles(principal.roles.iter().map(String::as_str));
+    }
+    if let Some(trace) = &context.trace {
+        text.set(Field::TraceId, trace.trace_id());
+    }
+    if let Some(agent) = head.headers.get(header::USER_AGENT) {
+        text.set(Field::UserAgent, agent);
+    }
+    for name in log.fields() {
+        text.push_header(head.headers.get(name).map(|value| value.as_bytes()));
+    }
+    text
+}
+
+/// A refusal first, then the least share that is left.
+fn room(decision: &Decision) -> (bool, u64) {
+    let share = u64::from(decision.remaining) * 1_000 / u64::from(decision.limit.max(1));
+    (decision.admitted, share)
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
