@@ -1,3 +1,10 @@
-//! The program: hands over to the library.
+//! The program: what the process has one of, then the command line.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    airside::cli::main()
+}

@@ -1,0 +1,103 @@
+//! The admin listener's endpoints.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::json;
+
+use super::Readiness;
+use crate::base::reply::{self, Refusal};
+use crate::base::secret::Secret;
+use crate::plan::{Plan, Target};
+
+/// The endpoints; with a `token`, only for those who bring it.
+pub fn router(readiness: Readiness, plan: Arc<ArcSwap<Plan>>, token: Option<Secret>) -> Router {
+    let guard = move |request: Request, next: Next| {
+        let allowed = token
+            .as_ref()
+            .is_none_or(|token| brings(request.headers(), token));
+        async move {
+            match allowed {
+                true => next.run(request).await,
+                false => refuse(Refusal::Unauthenticated),
+            }
+        }
+    };
+    // Probes come from where no token is at hand, and tell nothing.
+    let health = Router::new()
+        .route("/healthz", get(|| async { Json(json!({ "alive": true })) }))
+        .route("/readyz", get(ready).with_state(readiness));
+    let view = Router::new().route("/routes", get(routes).with_state(plan));
+    health
+        .merge(view.layer(middleware::from_fn(guard)))
+        .fallback(|| async { refuse(Refusal::NoRoute) })
+        .method_not_allowed_fallback(|| async { refuse(Refusal::MethodNotAllowed) })
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let missing = readiness.missing().await;
+    let status = match missing.is_empty() {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let names: serde_json::Map<_, _> = missing
+        .into_iter()
+        .map(|(name, why)| (name.to_owned(), why.into()))
+        .collect();
+    (
+        status,
+        Json(json!({ "ready": names.is_empty(), "not_ready": names })),
+    )
+        .into_response()
+}
+
+async fn routes(State(plan): State<Arc<ArcSwap<Plan>>>) -> Response {
+    let plan = plan.load();
+    let routes: Vec<_> = plan
+        .routes
+        .iter()
+        .map(|route| {
+            let target = match &route.target {
+                Target::Forward(forward) => {
+                    json!({ "upstream": forward.names().collect::<Vec<_>>() })
+                }
+                Target::Redirect(redirect) => json!({ "redirect": redirect.status.as_u16() }),
+                Target::Respond(respond) => json!({ "respond": respond.status.as_u16() }),
+            };
+            json!({ "name": &*route.name, "target": target })
+        })
+        .collect();
+    Json(json!({ "routes": routes })).into_response()
+}
+
+fn refuse(refusal: Refusal) -> Response {
+    let status =
+        StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, refusal.body("", None)).into_response();
+    let kind = http::HeaderValue::from_static(reply::PROBLEM_JSON);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if refusal == Refusal::Unauthenticated {
+        let challenge = http::HeaderValue::from_static("Bearer realm=\"airside-admin\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// Compares in constant time: the answer must not tell how much of a guess was right.
+fn brings(headers: &HeaderMap, token: &Secret) -> bool {
+    let value = headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.as_bytes());
+    let given = value
+        .and_then(|value| value.strip_prefix(b"Bearer "))
+        .unwrap_or_default();
+    aws_lc_rs::constant_time::verify_slices_are_equal(given, token.reveal().as_bytes()).is_ok()
+}

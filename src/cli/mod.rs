@@ -1,0 +1,153 @@
+//! The command line: one file a command. Results go to stdout, diagnostics to stderr.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::base::report::Report;
+use crate::config::{self, Config};
+use crate::plan::{self, Shared};
+
+mod check;
+mod demo;
+mod routes;
+mod run;
+mod user;
+mod version;
+
+/// An API gateway with identity built in: one binary, one YAML file.
+#[derive(Parser)]
+#[command(name = "airside", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway and, where the configuration has `identity:`, the identity service
+    Run(run::Run),
+    /// Run the whole system with two small services, and print what to try
+    Demo(demo::Demo),
+    /// Show all problems of a configuration: exit 0 sound, 1 problems, 2 usage
+    Check(check::Check),
+    /// Show the routes as a table
+    Routes(routes::Routes),
+    /// Print the configuration's JSON Schema
+    Schema,
+    /// People who can sign in
+    #[command(subcommand)]
+    User(user::User),
+    /// Version, commit, Pingora's version, features
+    Version,
+}
+
+/// Which configuration.
+#[derive(Args)]
+struct File {
+    /// The configuration file
+    #[arg(
+        short = 'c',
+        long = "config",
+        env = "AIRSIDE_CONFIG",
+        default_value = "conf/airside.yaml",
+        value_name = "FILE"
+    )]
+    file: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // One backend each, chosen before anything uses them: both libraries refuse to guess.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::token::install_crypto();
+    let result = match Cli::parse().command {
+        Command::Run(command) => command.execute(),
+        Command::Demo(command) => command.execute(),
+        Command::Check(command) => command.execute(),
+        Command::Routes(command) => command.execute(),
+        Command::Schema => print_schema(),
+        Command::User(command) => command.execute(),
+        Command::Version => version::execute(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("airside: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A configuration that was read and found sound, or what is wrong with it.
+struct Read {
+    loaded: config::Loaded,
+}
+
+impl File {
+    /// Reads, checks and compiles; nothing is opened or started. Errors: the file can't be read.
+    fn read(&self) -> anyhow::Result<Read> {
+        let loaded = config::load(&self.file);
+        let loaded = loaded
+            .map_err(|error| anyhow::anyhow!("can't read {}: {error}", self.file.display()))?;
+        Ok(Read::new(loaded))
+    }
+
+    /// The folder that relative paths are relative to.
+    fn folder(&self) -> &Path {
+        match self.file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
+    }
+}
+
+impl Read {
+    fn new(mut loaded: config::Loaded) -> Self {
+        if let Some(config) = &loaded.config {
+            plan::compile(config, &Shared::offline(config), &mut loaded.report);
+        }
+        loaded.report = std::mem::take(&mut loaded.report).sorted();
+        Self { loaded }
+    }
+
+    /// The configuration, or `None` after its problems were printed.
+    fn sound(self) -> Option<Config> {
+        self.print_problems();
+        self.loaded
+            .config
+            .filter(|_| !self.loaded.report.has_errors())
+    }
+
+    fn print_problems(&self) {
+        let text = self
+            .loaded
+            .report
+            .text(&self.name(), &self.loaded.source, colour());
+        eprint!("{text}");
+    }
+
+    fn name(&self) -> String {
+        self.loaded.file.display().to_string()
+    }
+
+    fn report(&self) -> &Report {
+        &self.loaded.report
+    }
+}
+
+/// Colour only for people: a terminal, and no `NO_COLOR`.
+fn colour() -> bool {
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn print_schema() -> anyhow::Result<ExitCode> {
+    println!("{}", serde_json::to_string_pretty(&config::schema())?);
+    Ok(ExitCode::SUCCESS)
+}

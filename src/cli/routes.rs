@@ -1,0 +1,147 @@
+//! `airside routes`: the routes as a table, most of what an operator asks at a glance.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::File;
+use crate::config::{Config, Route};
+use crate::policy::Keys;
+use crate::policy::auth::Access;
+use crate::policy::limits::Use;
+use crate::route::method::MethodSet;
+
+#[derive(Args)]
+pub struct Routes {
+    #[command(flatten)]
+    file: File,
+}
+
+impl Routes {
+    pub fn execute(self) -> anyhow::Result<ExitCode> {
+        let Some(config) = self.file.read()?.sound() else {
+            return Ok(ExitCode::FAILURE);
+        };
+        let mut rows =
+            vec![["ROUTE", "MATCH", "WHO MAY CALL", "LIMITS", "GOES TO"].map(str::to_owned)];
+        rows.extend(config.routes().iter().map(|route| row(route, &config)));
+        print!("{}", table(&rows));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn row(route: &Route, config: &Config) -> [String; 5] {
+    let keys = config.policies(route);
+    [
+        route.name(),
+        matched(route),
+        callers(&keys),
+        limits(&keys),
+        target(route),
+    ]
+}
+
+fn matched(route: &Route) -> String {
+    let matches = &route.matches;
+    let methods = matches
+        .methods
+        .as_ref()
+        .map(|methods| MethodSet::of(methods.value.iter().copied()));
+    let mut text = methods
+        .map(|methods| format!("{} ", methods.to_string().replace(", ", ",")))
+        .unwrap_or_default();
+    if let Some(host) = &matches.host {
+        text.push_str(&host.value.to_string());
+    }
+    text.push_str(&matches.path.value.to_string());
+    if let Some(when) = &matches.when {
+        for (name, value) in &when.headers.0 {
+            text.push_str(&format!(" {}={}", name.value, value.value));
+        }
+        for (name, value) in &when.query.0 {
+            text.push_str(&format!(" ?{}={}", name.value, value.value));
+        }
+    }
+    text
+}
+
+fn callers(keys: &Keys) -> String {
+    match keys.auth.as_ref().map(|auth| &auth.value) {
+        None | Some(Access::Public) => "anyone".to_owned(),
+        Some(Access::Required(requirement)) => {
+            let list = |roles: &crate::base::yaml::At<Vec<crate::base::yaml::At<String>>>, glue| {
+                let names: Vec<_> = roles.value.iter().map(|role| role.value.as_str()).collect();
+                names.join(glue)
+            };
+            let any = requirement.roles.as_ref().map(|roles| list(roles, " or "));
+            let all = requirement
+                .all_roles
+                .as_ref()
+                .map(|roles| list(roles, " and "));
+            let roles: Vec<_> = any.into_iter().chain(all).collect();
+            match roles.is_empty() {
+                true => "signed in".to_owned(),
+                false => roles.join("; "),
+            }
+        }
+    }
+}
+
+fn limits(keys: &Keys) -> String {
+    let uses = keys.limits.iter().flatten();
+    let names: Vec<_> = uses
+        .map(|limit| match limit {
+            Use::Named(name) => name.value.clone(),
+            Use::Own(_) => "(own)".to_owned(),
+        })
+        .collect();
+    match names.is_empty() {
+        true => "-".to_owned(),
+        false => names.join(", "),
+    }
+}
+
+fn target(route: &Route) -> String {
+    let targets = &route.targets;
+    if let Some(redirect) = &targets.redirect {
+        return format!("{} {}", redirect.status.value, redirect.to.value.0);
+    }
+    if let Some(respond) = &targets.respond {
+        return format!("answers {}", respond.status.value);
+    }
+    let split = targets
+        .upstream
+        .as_ref()
+        .map(|split| split.value.0.as_slice())
+        .unwrap_or_default();
+    let name = match split {
+        [(only, _)] => only.value.clone(),
+        several => several
+            .iter()
+            .map(|(name, weight)| format!("{} {weight}", name.value))
+            .collect::<Vec<_>>()
+            .join(" / "),
+    };
+    match &route.policies.rewrite {
+        Some(rewrite) => format!("{name} {}", rewrite.value),
+        None => name,
+    }
+}
+
+fn table(rows: &[[String; 5]]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let mut out = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:<width$}  "))
+            .collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
