@@ -1,0 +1,224 @@
+//! `airside check` on wrong files, the whole grammar, and the shipped configurations.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs the program where file names are short: in the project's folder.
+fn airside(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_airside"))
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env_remove("AIRSIDE_CONFIG")
+        .env("AIRSIDE_TEST_SECRET", "hunter2")
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
+    files.sort();
+    files
+}
+
+#[test]
+fn each_wrong_file_gets_its_diagnostic() {
+    let wrong = files("tests/it/wrong");
+    assert!(wrong.len() >= 40);
+    for file in wrong {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let output = airside(&["check", "-c", &format!("tests/it/wrong/{name}.yaml")]);
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{name}: {}",
+            text(&output.stdout)
+        );
+        assert!(output.stdout.is_empty(), "diagnostics go to stderr: {name}");
+        let diagnostics = text(&output.stderr);
+        assert!(
+            !diagnostics.contains("hunter2"),
+            "a secret is printed: {name}"
+        );
+        insta::with_settings!({ omit_expression => true, snapshot_path => "wrong", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name, diagnostics);
+        });
+    }
+}
+
+#[test]
+fn run_refuses_what_check_refuses() {
+    for name in ["unknown-key-route", "not-built-keys", "missing-auth"] {
+        let output = airside(&["run", "-c", &format!("tests/it/wrong/{name}.yaml")]);
+        assert_eq!(output.status.code(), Some(1), "{name}");
+        let checked = airside(&["check", "-c", &format!("tests/it/wrong/{name}.yaml")]);
+        assert_eq!(output.stderr, checked.stderr, "{name}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_as_json_with_its_place() {
+    let output = airside(&[
+        "check",
+        "--format",
+        "json",
+        "-c",
+        "tests/it/wrong/value-several-at-once.yaml",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["sound"], false);
+    let problems = json["problems"].as_array().unwrap();
+    assert!(problems.len() >= 5, "{json:#}");
+    for problem in problems {
+        assert!(problem["line"].as_u64().unwrap() > 0 && problem["column"].as_u64().unwrap() > 0);
+        assert!(
+            problem["source"]
+                .as_str()
+                .is_some_and(|line| !line.is_empty()),
+            "{problem}"
+        );
+        assert_eq!(problem["file"], "tests/it/wrong/value-several-at-once.yaml");
+    }
+}
+
+/// The grammar as a whole: nothing in this file is unknown or wrong; what is refused is refused because it
+/// is not built yet, and the list gets shorter as features land.
+#[test]
+fn the_file_with_every_key_is_refused_for_what_is_not_built_and_nothing_else() {
+    let output = Command::new(env!("CARGO_BIN_EXE_airside"))
+        .args(["check", "--format", "json", "-c", "tests/it/full.yaml"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problems = json["problems"].as_array().unwrap();
+    let other: Vec<_> = problems
+        .iter()
+        .filter(|problem| problem["code"] != "not_built")
+        .collect();
+    assert!(other.is_empty(), "{other:#?}");
+    let lines = problems.iter().map(|problem| {
+        format!(
+            "{} {}\n",
+            problem["line"],
+            problem["message"].as_str().unwrap()
+        )
+    });
+    insta::with_settings!({ omit_expression => true, snapshot_path => ".", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("full.yaml", lines.collect::<String>());
+    });
+}
+
+#[test]
+fn the_shipped_configurations_are_sound() {
+    for file in files("conf") {
+        let output = airside(&["check", "-c", file.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("sound"));
+    }
+}
+
+/// Two readers, one meaning: a file must not depend on which YAML library reads it.
+#[test]
+fn both_yaml_libraries_read_each_shipped_file_alike() {
+    let mut all = files("conf");
+    all.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/full.yaml"));
+    for file in all {
+        let source = std::fs::read_to_string(&file).unwrap();
+        let ours = plain(&airside::base::yaml::read(&source).unwrap().value);
+        let theirs: Value = serde_yaml::from_str(&source).unwrap();
+        assert_eq!(ours, theirs, "{}", file.display());
+    }
+}
+
+fn plain(node: &airside::base::yaml::Node) -> Value {
+    use airside::base::yaml::Node;
+    match node {
+        Node::Null => Value::Null,
+        Node::Bool(value) => (*value).into(),
+        Node::Integer(value) => (*value).into(),
+        Node::Float(value) => (*value).into(),
+        Node::Text(text) => text.value.clone().into(),
+        Node::List(items) => items.iter().map(|item| plain(&item.value)).collect(),
+        Node::Map(entries) => {
+            let entries = entries
+                .iter()
+                .map(|(key, value)| (key.value.clone(), plain(&value.value)));
+            Value::Object(entries.collect())
+        }
+    }
+}
+
+#[test]
+fn the_shipped_schema_is_the_one_that_the_program_makes() {
+    let made = airside(&["schema"]);
+    assert_eq!(made.status.code(), Some(0));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf/schema.json");
+    let shipped = std::fs::read_to_string(shipped).unwrap();
+    assert!(
+        text(&made.stdout) == shipped,
+        "write it anew: airside schema > conf/schema.json"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let output = airside(&["check", "-c", "no/such/file.yaml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no/such/file.yaml"));
+}
+
+#[test]
+fn a_wrong_call_is_usage_and_exits_with_2() {
+    for arguments in [
+        &["check", "--fromat", "json"][..],
+        &["chekc"],
+        &["run", "--upgrade"],
+    ] {
+        assert_eq!(airside(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_routes_are_shown_as_a_table() {
+    let output = airside(&["routes", "-c", "conf/airside.yaml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    insta::with_settings!({ omit_expression => true, snapshot_path => ".", prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("routes", text(&output.stdout));
+    });
+}
+
+#[test]
+fn the_version_names_commit_and_pingora() {
+    let shown = text(&airside(&["version"]).stdout);
+    assert!(
+        shown.starts_with(&format!("airside {} (commit ", env!("CARGO_PKG_VERSION"))),
+        "{shown}"
+    );
+    assert!(shown.contains("\npingora 0.9.1\n"), "{shown}");
+}
+
+#[test]
+fn the_configuration_may_be_named_by_the_environment() {
+    let output = Command::new(env!("CARGO_BIN_EXE_airside"))
+        .arg("check")
+        .env("AIRSIDE_CONFIG", "conf/airside.yaml")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+}
