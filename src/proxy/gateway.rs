@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header;
+use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::*;
@@ -226,12 +227,21 @@ impl ProxyHttp for Gateway {
                 can_reuse_downstream: false,
             };
         };
+        // Once an upstream was chosen Pingora gives the connection up after an error; the answer says so.
+        if context.cluster.is_some() {
+            session.set_keepalive(None);
+        }
         let status = reply.status.as_u16();
         let sent = Box::pin(answer::write(session, context, reply)).await;
         FailToProxy {
             error_code: status,
             can_reuse_downstream: sent.is_ok(),
         }
+    }
+
+    /// What clients do wrong is theirs; the access log has it, and nobody can fill the error log with it.
+    fn suppress_error_log(&self, _: &Session, _: &Context, error: &Error) -> bool {
+        *error.esource() == ErrorSource::Downstream || *error.etype() == BODY_TOO_LARGE
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
