@@ -9,6 +9,7 @@
 )]
 
 mod config;
+mod docs;
 mod layers;
 mod servers;
 #[expect(
