@@ -11,7 +11,7 @@
 //!
 //! ```text
 //! main ▶ cli ▶ server ▶ { proxy, admin, identity, demo }
-//!                proxy ▶ plan ▶ config ▶ { policy, route, upstream, tls, identity::config, telemetry } ▶ { limit, token } ▶ base
+//!                proxy ▶ plan ▶ config ▶ policy ▶ { route, upstream, identity::config, telemetry } ▶ { limit, token, tls } ▶ base
 //! ```
 //!
 //! | to add … | go to |

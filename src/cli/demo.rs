@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -83,7 +83,11 @@ impl Demo {
     /// The data folder, absolute, made and marked.
     fn prepare(&self) -> anyhow::Result<PathBuf> {
         let made = !self.data.exists();
-        fs::create_dir_all(&self.data)
+        let mut folder = fs::DirBuilder::new();
+        folder
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.data)
             .with_context(|| format!("can't make {}", self.data.display()))?;
         if made {
             fs::write(self.data.join(MARK), "made by `airside demo`\n")?;

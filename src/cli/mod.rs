@@ -79,9 +79,21 @@ pub fn main() -> ExitCode {
         Command::Version => version::execute(),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("airside: {error:#}");
+        eprintln!("airside: {}", told(&error));
         ExitCode::FAILURE
     })
+}
+
+/// An error and its causes on one line; a cause that its error repeats in its own words is left out.
+fn told(error: &anyhow::Error) -> String {
+    let mut told = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 /// A configuration that was read and found sound, or what is wrong with it.
