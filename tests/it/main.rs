@@ -17,3 +17,4 @@ mod servers;
     reason = "the builders offer more than the tests of any one day use"
 )]
 mod support;
+mod tour;

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod http;
 pub mod mariadb;
 pub mod origin;
+pub mod people;
 pub mod port;
 pub mod raw;
 pub mod redis;
