@@ -10,6 +10,7 @@
 
 mod config;
 mod docs;
+mod identity;
 mod layers;
 mod servers;
 #[expect(
