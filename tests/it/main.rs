@@ -18,4 +18,5 @@ mod servers;
     reason = "the builders offer more than the tests of any one day use"
 )]
 mod support;
+mod tokens;
 mod tour;

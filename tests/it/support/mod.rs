@@ -11,5 +11,6 @@ pub mod port;
 pub mod raw;
 pub mod redis;
 pub mod server;
+pub mod token;
 pub mod wait;
 pub mod wire;

@@ -80,6 +80,7 @@ pub fn set_up(origin: &Origin) -> SetUp {
         .set("audience", AUDIENCE)
         .set("ttl", "15m")
         .set("signup", true)
+        .set("queue", 128)
 }
 
 /// `airside user add`, with the password on its standard input.
@@ -232,7 +233,7 @@ identity:
   issuer: "{issuer}"
   audience: "{audience}"
   access_token: { ttl: {ttl} }
-  password: { bcrypt_cost: 10, workers: 2, queue: 128 }
+  password: { bcrypt_cost: 10, workers: 2, queue: {queue} }
   signup: { enabled: {signup}, roles: [customer] }
   roles: [admin, customer, flight_company]
 admin: { listen: "{admin}" }
