@@ -20,3 +20,4 @@ mod servers;
 mod support;
 mod tokens;
 mod tour;
+mod users_cli;
