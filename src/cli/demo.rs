@@ -15,6 +15,7 @@ use crate::base::secret::{Process, Source};
 use crate::config::{self, Config};
 use crate::demo::{bookings, flights, tour};
 use crate::identity::Identity;
+use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::server::Assembly;
 use crate::telemetry::logs;
@@ -152,19 +153,34 @@ fn server_of(config: &Config, upstream: &str) -> anyhow::Result<SocketAddr> {
     }))
 }
 
-/// The account of the tour's administrator: made once, its password kept beside the store.
+/// The account of the tour's administrator: made once, its password kept beside the store. The file has its
+/// final name only when the account is there, so that a start that was cut off is finished by the next one.
 fn first_admin(identity: &Identity, data: &Path) -> anyhow::Result<String> {
-    let file = data.join("admin-password");
+    let (file, draft) = (data.join("admin-password"), data.join("admin-password.new"));
     if let Ok(password) = fs::read_to_string(&file) {
         return Ok(password.trim().to_owned());
     }
+    let password = match fs::read_to_string(&draft) {
+        Ok(password) if !password.trim().is_empty() => password.trim().to_owned(),
+        _ => draft_password(&draft).context("can't keep the administrator's password")?,
+    };
+    let added = super::user::add(identity, ADMIN, &password, &[RoleName::admin()]);
+    match added.map_err(|error| (error.downcast_ref() == Some(&Refused::EmailTaken), error)) {
+        Ok(_) | Err((true, _)) => fs::rename(&draft, &file)?,
+        Err((false, error)) => return Err(error),
+    }
+    Ok(password)
+}
+
+fn draft_password(draft: &Path) -> std::io::Result<String> {
     let password = format!("demo-{:016x}", rand::random::<u64>());
-    super::user::add(identity, ADMIN, &password, &[RoleName::admin()])?;
     let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(file);
-    writeln!(
-        file.context("can't keep the administrator's password")?,
-        "{password}"
-    )?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(draft)?;
+    writeln!(file, "{password}")?;
     Ok(password)
 }
