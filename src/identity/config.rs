@@ -33,7 +33,7 @@ keys! {
         /// The tokens that a sign-in gives.
         pub access_token: AccessToken,
         /// The tokens that a session goes on with.
-        pub refresh_token: Option<RefreshToken>; unbuilt,
+        pub refresh_token: RefreshToken,
         /// What passwords must be, and how they are hashed.
         pub password: Password,
         /// Who may make an account.
@@ -90,7 +90,7 @@ keys! {
     }
 }
 
-mappings!(RefreshToken, Throttle);
+mappings!(Throttle);
 
 words! {
     /// What access tokens are signed with.
@@ -176,7 +176,7 @@ macro_rules! optional_mappings {
     )*};
 }
 
-optional_mappings!(AccessToken, Password, Signup);
+optional_mappings!(AccessToken, RefreshToken, Password, Signup);
 
 /// What an empty mapping is read as.
 fn empty<T: Keys>() -> Option<T> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::session::SessionId;
 use super::user::{User, uuid_v7};
 use crate::token::{Claims, SignError, SigningKey};
 
@@ -18,7 +19,12 @@ pub struct Issuer {
 
 impl Issuer {
     /// A token that says who the user is now; a later change reaches the next one.
-    pub fn issue(&self, user: &User, unix_millis: u64) -> Result<String, SignError> {
+    pub fn issue(
+        &self,
+        user: &User,
+        session: SessionId,
+        unix_millis: u64,
+    ) -> Result<String, SignError> {
         let id = user.id.to_string();
         let now = unix_millis / 1_000;
         self.key.sign(&Claims {
@@ -33,7 +39,7 @@ impl Issuer {
             exp: now.saturating_add(self.ttl.as_secs()),
             nbf: None,
             jti: uuid_v7(unix_millis).to_string(),
-            sid: uuid_v7(unix_millis).to_string(),
+            sid: session.to_string(),
             ver: user.token_version,
         })
     }

@@ -10,6 +10,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
@@ -18,7 +19,7 @@ pub use config::role;
 
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
-use service::Service;
+use service::{Lifetimes, Revoked, Service};
 use store::{Sqlite, StoreOpenError, UserStore};
 
 pub mod config;
@@ -26,8 +27,10 @@ pub mod email;
 mod http;
 mod issuer;
 pub mod password;
+pub mod refresh;
 pub mod refused;
 pub mod service;
+pub mod session;
 pub mod store;
 pub mod user;
 mod workers;
@@ -58,7 +61,9 @@ impl Identity {
         let key = SigningKey::load_or_create(&folder.join(&config.keys))?;
         let keys = KeyRing::new(KeySet::new(vec![key.verify_key()]));
         let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
-        let verifier = Verifier::new(ISSUER, issuer, audience, keys.clone(), LEEWAY_SECONDS);
+        let revoked = Revoked::default();
+        let verifier = Verifier::new(ISSUER, issuer, audience, keys.clone(), LEEWAY_SECONDS)
+            .with_revocations(revoked.known.clone());
         let signup = config.signup.roles.iter().map(|role| role.value.clone());
         let service = Service {
             store: open_store(config, folder, &clock)?,
@@ -74,6 +79,12 @@ impl Identity {
                 ttl: config.access_token.ttl.value,
             },
             verifier: Arc::new(verifier),
+            lifetimes: Lifetimes {
+                session: config.refresh_token.ttl,
+                idle: config.refresh_token.idle,
+                grace: config.refresh_token.grace,
+            },
+            revoked,
             keys,
             clock,
         };
@@ -95,6 +106,29 @@ impl Identity {
     /// The rules themselves; for the shell.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
+    }
+
+    /// Starts what has to go on beside the handlers, on a thread of its own, and waits a moment for its first
+    /// round: what was ended before this start must not be taken after it.
+    pub fn start_upkeep(&self) {
+        let service = Arc::clone(&self.service);
+        let (first_round, done) = std::sync::mpsc::channel();
+        let follow = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            match runtime {
+                Ok(runtime) => runtime.block_on(service.follow(first_round)),
+                Err(error) => log::error!("ended tokens can't be followed: {error}"),
+            }
+        };
+        match std::thread::Builder::new()
+            .name("airside-upkeep".to_owned())
+            .spawn(follow)
+        {
+            Ok(_) => drop(done.recv_timeout(FIRST_ROUND)),
+            Err(error) => log::error!("ended tokens can't be followed: {error}"),
+        }
     }
 
     /// Can users sign in? Errors: what is missing, for `/readyz` and the log.
@@ -129,5 +163,7 @@ fn start_pool(config: &config::Password) -> io::Result<PasswordPool> {
 
 /// The built-in issuer's name in the configuration.
 const ISSUER: &str = "airside";
+/// A database that does not answer by then is waited for beside the traffic.
+const FIRST_ROUND: Duration = Duration::from_secs(2);
 /// Issuer and verifier are one machine, or a few that keep time.
 const LEEWAY_SECONDS: u64 = 5;

@@ -22,12 +22,18 @@ pub enum Refused {
     InvalidCredentials,
     #[error("the token is missing or not valid")]
     InvalidToken,
+    #[error("the refresh token is not valid")]
+    InvalidRefreshToken,
+    #[error("`current_password` is not the password")]
+    WrongPassword,
     #[error("only an admin may do that")]
     NotAdmin,
     #[error("there is no such user")]
     UnknownUser,
     #[error("there is no such role")]
     UnknownRole,
+    #[error("there is no such session")]
+    UnknownSession,
     #[error("the role exists")]
     RoleExists,
     #[error("this is the last admin")]
@@ -46,6 +52,7 @@ impl From<StoreError> for Refused {
             StoreError::EmailTaken => Self::EmailTaken,
             StoreError::UnknownUser => Self::UnknownUser,
             StoreError::UnknownRole => Self::UnknownRole,
+            StoreError::UnknownSession => Self::UnknownSession,
             StoreError::RoleExists => Self::RoleExists,
             StoreError::LastAdmin => Self::LastAdmin,
             StoreError::Unavailable(why) => {

@@ -185,6 +185,7 @@ impl Assembly {
                     Box::pin(async move { identity.ready().await })
                 }),
             );
+            identity.start_upkeep();
             self.add("identity", address, router);
         }
         if let Some(config) = self.config.admin.given() {

@@ -9,12 +9,14 @@ mod bearer;
 mod claims;
 mod keys;
 pub(crate) mod private;
+mod revoked;
 mod sign;
 mod verify;
 
 pub use bearer::{BearerError, bearer};
 pub use claims::{Claims, Principal};
 pub use keys::{KeyRing, KeySet, VerifyKey};
+pub use revoked::{Revocation, Revocations, Revoked};
 pub use sign::{KeyError, SignError, SigningKey};
 pub use verify::{TokenError, Verifier};
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto;
 
-use super::{Claims, KeyRing, Principal};
+use super::{Claims, KeyRing, Principal, Revocations};
 
 /// Verifies the built-in issuer's tokens.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub struct Verifier {
     audience: String,
     keys: KeyRing,
     leeway: u64,
+    revoked: Revocations,
 }
 
 /// Why a token is refused: for the log and the metric. The client always gets the same answer.
@@ -39,6 +40,8 @@ pub enum TokenError {
     Expired,
     #[error("the token's time has not come")]
     NotYetValid,
+    #[error("the token was ended before its time")]
+    Revoked,
 }
 
 impl Verifier {
@@ -57,7 +60,14 @@ impl Verifier {
             audience,
             keys,
             leeway: leeway_seconds,
+            revoked: Revocations::default(),
         }
+    }
+
+    /// Refuses tokens that were ended before their time, too.
+    pub fn with_revocations(mut self, revoked: Revocations) -> Self {
+        self.revoked = revoked;
+        self
     }
 
     /// Who the token speaks for at this time, in unix seconds.
@@ -106,6 +116,8 @@ impl Verifier {
             Err(TokenError::Expired)
         } else if claims.iat > latest || claims.nbf.is_some_and(|start| start > latest) {
             Err(TokenError::NotYetValid)
+        } else if self.revoked.end(&claims.sub, claims.ver, &claims.sid) {
+            Err(TokenError::Revoked)
         } else {
             Ok(())
         }
@@ -125,6 +137,7 @@ impl TokenError {
             Self::WrongAudience => "wrong_audience",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -87,7 +87,6 @@ fn values_out_of_range_are_refused_at_their_line() {
 #[test]
 fn what_is_not_built_is_refused_and_not_ignored() {
     for source in [
-        "refresh_token: { ttl: 30d, idle: 7d, grace: 10s }",
         "throttle: { account_failures: 5, account_max_delay: 15m, ip_per_minute: 30 }",
         "access_token: { algorithm: RS256 }",
         "access_token: { secret: abc }",

@@ -126,6 +126,13 @@ impl From<Refused> for Failure {
                 "invalid_credentials",
                 "The e-mail address or the password is wrong",
             ),
+            Refused::InvalidRefreshToken => (
+                401,
+                "invalid_refresh_token",
+                "The refresh token is not valid",
+            ),
+            Refused::WrongPassword => return Self::invalid_field(refused.to_string()),
+            Refused::UnknownSession => (404, "unknown_session", "There is no such session"),
             Refused::InvalidToken => (401, "invalid_token", "A valid token is needed"),
             Refused::NotAdmin => return Refusal::Forbidden.into(),
             Refused::UnknownUser => (404, "unknown_user", "There is no such user"),

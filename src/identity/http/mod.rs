@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
 
 use super::service::Service;
@@ -17,7 +17,9 @@ mod body;
 mod caller;
 mod jwks;
 mod me;
+mod password;
 mod roles;
+mod sessions;
 mod signin;
 mod signup;
 mod user_roles;
@@ -27,6 +29,11 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     Router::new()
         .route("/auth/signup", post(signup::create))
         .route("/auth/signin", post(signin::create))
+        .route("/auth/refresh", post(signin::refresh))
+        .route("/auth/signout", post(sessions::sign_out))
+        .route("/auth/sessions", get(sessions::list))
+        .route("/auth/sessions/{id}", delete(sessions::end))
+        .route("/auth/password", post(password::change))
         .route("/auth/verify", get(verify::show))
         .route("/auth/me", get(me::show))
         .route("/auth/admin/roles", get(roles::list).post(roles::create))

@@ -19,6 +19,7 @@ use crate::token::install_crypto;
 mod accounts;
 mod requests;
 mod roles;
+mod sessions;
 
 const NOW: u64 = 1_800_000_000_000;
 const PASSWORD: &str = "correct horse";
@@ -26,6 +27,7 @@ const PASSWORD: &str = "correct horse";
 /// A whole service on a file of its own, reached without a socket.
 struct Site {
     identity: Identity,
+    config: config::Identity,
     router: Router,
     clock: Clock,
     _folder: TempDir,
@@ -55,6 +57,7 @@ fn site_with(yaml: &str) -> Site {
     Site {
         router: identity.router(),
         identity,
+        config,
         clock,
         _folder: folder,
     }

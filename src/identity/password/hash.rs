@@ -35,6 +35,13 @@ impl PasswordHash {
         }
     }
 
+    /// The logarithm of the work.
+    pub fn cost(&self) -> u32 {
+        let cost = self.0.get(4..6).and_then(|cost| cost.parse().ok());
+        // Invariant: every hash has the form `$2b$NN$…`.
+        cost.unwrap_or(MAX_COST)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -47,6 +47,16 @@ impl PasswordPool {
         Ok(fits && known)
     }
 
+    /// Was the hash made at a lower cost than is wanted now?
+    pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
+        hash.cost() < self.cost
+    }
+
+    /// A new hash of a password that has just been found right. Errors: the threads are all busy.
+    pub async fn rehash(&self, plain: PlainPassword) -> Result<PasswordHash, NotDone> {
+        self.hash(AcceptedPassword(plain.0)).await
+    }
+
     /// How many wait for a thread.
     pub fn waiting(&self) -> usize {
         self.workers.waiting()

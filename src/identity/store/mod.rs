@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
+use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
+use crate::token::Revoked;
 
 mod sqlite;
 
@@ -47,6 +49,54 @@ pub trait UserStore: Send + Sync {
         origin: Origin,
     ) -> Result<(), StoreError>;
 
+    /// Begins a session, unless the user is disabled by now; gives the user as of this moment. Errors:
+    /// `UnknownUser`, for a disabled one too.
+    async fn begin_session(&self, session: NewSession, origin: Origin) -> Result<User, StoreError>;
+
+    /// Replaces a refresh token; one that was replaced too long ago ends its session.
+    async fn rotate_session(
+        &self,
+        rotation: Rotation,
+        origin: Origin,
+    ) -> Result<Rotated, StoreError>;
+
+    /// A user's current sessions, newest first.
+    async fn sessions(&self, user: UserId, at: u64) -> Result<Vec<Session>, StoreError>;
+
+    /// Ends one session of a user. Errors: `UnknownSession`.
+    async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        origin: Origin,
+    ) -> Result<(), StoreError>;
+
+    /// Ends all sessions and tokens of a user. Errors: `UnknownUser`.
+    async fn end_all_sessions(&self, user: UserId, origin: Origin) -> Result<(), StoreError>;
+
+    /// Sets a new password and ends all sessions and tokens. Errors: `UnknownUser`.
+    async fn change_password(
+        &self,
+        user: UserId,
+        hash: PasswordHash,
+        origin: Origin,
+    ) -> Result<(), StoreError>;
+
+    /// Puts a hash of the same password in place of an older one, unless that has changed meanwhile.
+    async fn replace_hash(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), StoreError>;
+
+    /// The revocations from a place in their sequence on, and made since `horizon`; with the last place.
+    async fn revocations(&self, from: u64, horizon: u64)
+    -> Result<(Vec<Revoked>, u64), StoreError>;
+
+    /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
+    async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
+
     /// Does the store answer?
     async fn ping(&self) -> Result<(), StoreError>;
 }
@@ -85,6 +135,8 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     User(UserId),
+    /// Whoever holds a session's refresh token.
+    Session,
     /// The command line.
     Shell,
     /// The service itself, as it starts.
@@ -99,6 +151,8 @@ pub enum StoreError {
     UnknownUser,
     #[error("there is no such role")]
     UnknownRole,
+    #[error("there is no such session")]
+    UnknownSession,
     #[error("the role exists")]
     RoleExists,
     #[error("this is the last admin")]
@@ -112,6 +166,7 @@ impl std::fmt::Display for Actor {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
             Self::User(id) => id.fmt(f),
+            Self::Session => f.write_str("session"),
             Self::Shell => f.write_str("shell"),
             Self::Start => f.write_str("start"),
         }

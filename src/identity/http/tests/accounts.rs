@@ -94,7 +94,13 @@ async fn a_signin_gives_a_token_that_is_good_until_it_expires() {
     members.sort();
     assert_eq!(
         members,
-        ["access_token", "expires_in", "token_type", "user"]
+        [
+            "access_token",
+            "expires_in",
+            "refresh_token",
+            "token_type",
+            "user"
+        ]
     );
     assert_eq!(
         (&body["token_type"], &body["expires_in"]),

@@ -118,12 +118,20 @@ async fn rule_19_only_who_is_an_admin_now_changes_roles() {
     };
     attempts(&customer, refused(403, "forbidden")).await;
     attempts("a.b.c", refused(401, "invalid_token")).await;
-    // The store decides, not what the token still says.
+    // With the role goes the token that said so.
     let demoted = site
         .ask("DELETE", &assignment(&second_id, "admin"), &first)
         .await;
     assert_eq!(demoted.status, 204);
-    attempts(&second, refused(403, "forbidden")).await;
+    attempts(&second, refused(401, "invalid_token")).await;
+
+    // The store decides, not what a token still says that nobody ended.
+    let (third_id, third) = site.admin("third@example.com").await;
+    let file = rusqlite::Connection::open(site._folder.path().join("data/airside.db")).unwrap();
+    let sql = "DELETE FROM user_roles WHERE user_id = ?";
+    file.execute(sql, [&third_id]).unwrap();
+    assert_eq!(site.ask("GET", "/auth/verify", &third).await.status, 200);
+    attempts(&third, refused(403, "forbidden")).await;
 }
 
 #[tokio::test]

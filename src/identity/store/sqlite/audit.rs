@@ -11,6 +11,11 @@ pub(super) enum Action {
     RoleCreated,
     RoleGranted,
     RoleRevoked,
+    SessionBegun,
+    SessionEnded,
+    SessionReused,
+    AllSessionsEnded,
+    PasswordChanged,
 }
 
 /// Notes an action on a subject, a user's id or a role; `detail` is what else belongs to it.
@@ -44,6 +49,11 @@ impl Action {
             Self::RoleCreated => "role_created",
             Self::RoleGranted => "role_granted",
             Self::RoleRevoked => "role_revoked",
+            Self::SessionBegun => "session_begun",
+            Self::SessionEnded => "session_ended",
+            Self::SessionReused => "refresh_token_reused",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::PasswordChanged => "password_changed",
         }
     }
 }

@@ -10,14 +10,19 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
+use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
+use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
+use crate::token::Revoked;
 
 mod audit;
 mod migrate;
 mod open;
+mod revocations;
 mod roles;
+mod sessions;
 mod users;
 
 pub use open::StoreOpenError;
@@ -115,6 +120,76 @@ impl UserStore for Sqlite {
     ) -> Result<(), StoreError> {
         self.write(move |tx| roles::revoke(tx, user, &role, &origin))
             .await
+    }
+
+    async fn begin_session(&self, session: NewSession, origin: Origin) -> Result<User, StoreError> {
+        self.write(move |tx| sessions::begin(tx, &session, &origin))
+            .await
+    }
+
+    async fn rotate_session(
+        &self,
+        rotation: Rotation,
+        origin: Origin,
+    ) -> Result<Rotated, StoreError> {
+        self.write(move |tx| sessions::rotate(tx, &rotation, &origin))
+            .await
+    }
+
+    async fn sessions(&self, user: UserId, at: u64) -> Result<Vec<Session>, StoreError> {
+        self.read(move |db| sessions::of_user(db, user, at)).await
+    }
+
+    async fn end_session(
+        &self,
+        user: UserId,
+        session: SessionId,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| sessions::end(tx, user, session, &origin))
+            .await
+    }
+
+    async fn end_all_sessions(&self, user: UserId, origin: Origin) -> Result<(), StoreError> {
+        self.write(move |tx| sessions::end_all(tx, user, &origin))
+            .await
+    }
+
+    async fn change_password(
+        &self,
+        user: UserId,
+        hash: PasswordHash,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| users::change_password(tx, user, &hash, &origin))
+            .await
+    }
+
+    async fn replace_hash(
+        &self,
+        user: UserId,
+        old: PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| Ok(users::replace_hash(tx, user, &old, &new)?))
+            .await
+    }
+
+    async fn revocations(
+        &self,
+        from: u64,
+        horizon: u64,
+    ) -> Result<(Vec<Revoked>, u64), StoreError> {
+        self.read(move |db| revocations::since(db, from, horizon))
+            .await
+    }
+
+    async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            revocations::forget(tx, horizon)?;
+            Ok(sessions::forget(tx, ended)?)
+        })
+        .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -49,7 +49,7 @@ pub(super) fn grant(
     }
     let id = user.to_string();
     if insert(tx, &id, role, origin)? {
-        users::raise_token_version(tx, user)?;
+        users::raise_token_version(tx, user, origin.at)?;
         audit::note(tx, origin, Action::RoleGranted, &id, role.as_str())?;
     }
     Ok(())
@@ -77,7 +77,7 @@ pub(super) fn revoke(
     if role.is_admin() && !any_admin(tx)? {
         return Err(StoreError::LastAdmin);
     }
-    users::raise_token_version(tx, user)?;
+    users::raise_token_version(tx, user, origin.at)?;
     audit::note(tx, origin, Action::RoleRevoked, &id, role.as_str())?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::audit::{self, Action};
-use super::roles;
+use super::{revocations, roles, sessions};
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::store::{Credentials, Origin, StoreError};
@@ -66,10 +66,45 @@ pub(super) fn exists(db: &Connection, id: UserId) -> rusqlite::Result<bool> {
     select.exists([id.to_string()])
 }
 
-/// Ends the tokens that the user has.
-pub(super) fn raise_token_version(tx: &Transaction, id: UserId) -> rusqlite::Result<()> {
-    let sql = "UPDATE users SET token_version = token_version + 1 WHERE id = ?";
-    tx.prepare_cached(sql)?.execute([id.to_string()])?;
+/// Ends the access tokens that the user has, here and at every other gateway.
+pub(super) fn raise_token_version(tx: &Transaction, id: UserId, at: u64) -> rusqlite::Result<()> {
+    let sql =
+        "UPDATE users SET token_version = token_version + 1 WHERE id = ? RETURNING token_version";
+    let version: u64 = tx
+        .prepare_cached(sql)?
+        .query_row([id.to_string()], |row| row.get(0))?;
+    revocations::below(tx, id, version, at)
+}
+
+pub(super) fn change_password(
+    tx: &Transaction,
+    user: UserId,
+    hash: &PasswordHash,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE users SET password_hash = ? WHERE id = ?";
+    let changed = tx
+        .prepare_cached(sql)?
+        .execute([hash.as_str(), &user.to_string()])?;
+    if changed == 0 {
+        return Err(StoreError::UnknownUser);
+    }
+    sessions::close_all(tx, user, origin.at)?;
+    raise_token_version(tx, user, origin.at)?;
+    audit::note(tx, origin, Action::PasswordChanged, &user.to_string(), "")?;
+    Ok(())
+}
+
+/// The password is the same, so that nothing ends.
+pub(super) fn replace_hash(
+    tx: &Transaction,
+    user: UserId,
+    old: &PasswordHash,
+    new: &PasswordHash,
+) -> rusqlite::Result<()> {
+    let sql = "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?";
+    tx.prepare_cached(sql)?
+        .execute([new.as_str(), &user.to_string(), old.as_str()])?;
     Ok(())
 }
 

@@ -1,38 +1,41 @@
 //! The rules of identity: who may sign up, sign in, and change what. No HTTP and no SQL.
+//!
+//! - here: accounts, roles, and who asks
+//! - `sessions`: sign-in, refresh, sign-out, passwords
+//! - `upkeep`: what ends tokens reaches the verifier
 
 use std::sync::Arc;
 
-use super::email::{BadEmail, Email};
-use super::issuer::Issuer;
-use super::password::{PasswordPool, PasswordRules, PlainPassword};
-use super::refused::Refused;
-use super::role::RoleName;
-use super::store::{Actor, Origin, Role, Source, UserStore};
-use super::user::{BeforeCreate, User, UserId};
 use crate::base::clock::Clock;
 use crate::base::decode::FromText;
+use crate::identity::email::{BadEmail, Email};
+use crate::identity::issuer::Issuer;
+use crate::identity::password::{PasswordPool, PasswordRules, PlainPassword};
+use crate::identity::refused::Refused;
+use crate::identity::role::RoleName;
+use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
+use crate::identity::user::{BeforeCreate, User, UserId};
 use crate::token::{KeyRing, Principal, Verifier};
+
+mod sessions;
+mod upkeep;
+
+pub use sessions::{Lifetimes, SignedIn};
+pub use upkeep::Revoked;
 
 /// All that the rules need.
 pub struct Service {
-    pub(super) store: Arc<dyn UserStore>,
-    pub(super) passwords: PasswordPool,
-    pub(super) rules: PasswordRules,
+    pub(in crate::identity) store: Arc<dyn UserStore>,
+    pub(in crate::identity) passwords: PasswordPool,
+    pub(in crate::identity) rules: PasswordRules,
     /// The roles that a new account gets; `None` where nobody may make one.
-    pub(super) signup: Option<Vec<RoleName>>,
-    pub(super) issuer: Issuer,
-    pub(super) verifier: Arc<Verifier>,
-    pub(super) keys: KeyRing,
-    pub(super) clock: Clock,
-}
-
-/// What a sign-in gives.
-#[derive(Debug)]
-pub struct SignedIn {
-    pub access_token: String,
-    /// Seconds.
-    pub expires_in: u64,
-    pub user: User,
+    pub(in crate::identity) signup: Option<Vec<RoleName>>,
+    pub(in crate::identity) issuer: Issuer,
+    pub(in crate::identity) verifier: Arc<Verifier>,
+    pub(in crate::identity) keys: KeyRing,
+    pub(in crate::identity) lifetimes: Lifetimes,
+    pub(in crate::identity) revoked: Revoked,
+    pub(in crate::identity) clock: Clock,
 }
 
 /// Proof that an admin asks, found by the store or given by the shell. What only admins may do takes
@@ -69,31 +72,6 @@ impl Service {
         let source = Source::default();
         self.create(email, password, roles, Some(Actor::Shell), source)
             .await
-    }
-
-    /// Checks a password and gives a token. Whatever is wrong, the same work is done and the same
-    /// refusal comes back: an address that is unknown, or none at all, costs a hash as well.
-    pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignedIn, Refused> {
-        let credentials = match Email::parse(email) {
-            Ok(email) => self.store.credentials(email.key().clone()).await?,
-            Err(_) => None,
-        };
-        let (user, hash) = match credentials {
-            Some(credentials) => (Some(credentials.user), credentials.password_hash),
-            None => (None, None),
-        };
-        let fits = self
-            .passwords
-            .check(PlainPassword::new(password), hash)
-            .await?;
-        match user {
-            Some(user) if fits && !user.disabled => Ok(SignedIn {
-                access_token: self.issuer.issue(&user, self.clock.unix_millis())?,
-                expires_in: self.issuer.ttl.as_secs(),
-                user,
-            }),
-            _ => Err(Refused::InvalidCredentials),
-        }
     }
 
     /// Who a token speaks for; asks no database.
@@ -149,10 +127,10 @@ impl Service {
         source: Source,
     ) -> Result<(), Refused> {
         let (user, role) = assignment(user, role)?;
-        Ok(self
-            .store
+        self.store
             .grant_role(user, role, self.origin(by.0, source))
-            .await?)
+            .await?;
+        self.catch_up().await
     }
 
     /// Does nothing where the user does not have the role.
@@ -164,10 +142,10 @@ impl Service {
         source: Source,
     ) -> Result<(), Refused> {
         let (user, role) = assignment(user, role)?;
-        Ok(self
-            .store
+        self.store
             .revoke_role(user, role, self.origin(by.0, source))
-            .await?)
+            .await?;
+        self.catch_up().await
     }
 
     /// The public keys, as `/.well-known/jwks.json` shows them.
