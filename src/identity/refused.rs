@@ -36,6 +36,8 @@ pub enum Refused {
     UnknownSession,
     #[error("the role exists")]
     RoleExists,
+    #[error("somebody has the role")]
+    RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
     #[error("too many passwords are being checked")]
@@ -54,6 +56,7 @@ impl From<StoreError> for Refused {
             StoreError::UnknownRole => Self::UnknownRole,
             StoreError::UnknownSession => Self::UnknownSession,
             StoreError::RoleExists => Self::RoleExists,
+            StoreError::RoleInUse => Self::RoleInUse,
             StoreError::LastAdmin => Self::LastAdmin,
             StoreError::Unavailable(why) => {
                 log::warn!("the users' database does not answer: {why}");

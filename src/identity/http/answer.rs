@@ -137,6 +137,7 @@ impl From<Refused> for Failure {
             Refused::NotAdmin => return Refusal::Forbidden.into(),
             Refused::UnknownUser => (404, "unknown_user", "There is no such user"),
             Refused::UnknownRole => (404, "unknown_role", "There is no such role"),
+            Refused::RoleInUse => (409, "role_in_use", "Somebody has the role"),
             Refused::RoleExists => (409, "role_exists", "The role exists"),
             Refused::LastAdmin => (409, "last_admin", "The last admin has to stay one"),
             Refused::Busy => (503, "busy", "Too many passwords are being checked"),

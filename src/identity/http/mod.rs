@@ -13,16 +13,19 @@ use super::service::Service;
 use super::user::User;
 
 mod answer;
+mod audit;
 mod body;
 mod caller;
 mod jwks;
 mod me;
+mod page;
 mod password;
 mod roles;
 mod sessions;
 mod signin;
 mod signup;
 mod user_roles;
+mod users;
 mod verify;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
@@ -37,6 +40,13 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/auth/verify", get(verify::show))
         .route("/auth/me", get(me::show))
         .route("/auth/admin/roles", get(roles::list).post(roles::create))
+        .route("/auth/admin/roles/{role}", delete(roles::delete))
+        .route("/auth/admin/users", get(users::list))
+        .route("/auth/admin/users/{id}", get(users::show))
+        .route("/auth/admin/users/{id}/disable", post(users::disable))
+        .route("/auth/admin/users/{id}/enable", post(users::enable))
+        .route("/auth/admin/users/{id}/signout", post(users::sign_out))
+        .route("/auth/admin/audit", get(audit::list))
         .route(
             "/auth/admin/users/{id}/roles/{role}",
             put(user_roles::grant).delete(user_roles::revoke),

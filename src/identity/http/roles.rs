@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
@@ -37,4 +37,15 @@ pub(super) async fn create(
 
 fn role(role: &Role) -> Value {
     json!({ "name": role.name, "created_at": super::time(role.created_at) })
+}
+
+/// Only a role that nobody has.
+pub(super) async fn delete(
+    State(service): State<Arc<Service>>,
+    Extension(source): Extension<Source>,
+    ByAdmin(by): ByAdmin,
+    Path(role): Path<String>,
+) -> Result<StatusCode, Failure> {
+    service.delete_role(by, &role, source).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -17,6 +17,7 @@ use crate::identity::{Identity, config};
 use crate::token::install_crypto;
 
 mod accounts;
+mod admin;
 mod requests;
 mod roles;
 mod sessions;

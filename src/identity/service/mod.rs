@@ -1,6 +1,7 @@
 //! The rules of identity: who may sign up, sign in, and change what. No HTTP and no SQL.
 //!
-//! - here: accounts, roles, and who asks
+//! - here: accounts, and who asks
+//! - `admin`: other people's accounts, and the audit log
 //! - `sessions`: sign-in, refresh, sign-out, passwords
 //! - `upkeep`: what ends tokens reaches the verifier
 
@@ -17,9 +18,11 @@ use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
 use crate::identity::user::{BeforeCreate, User, UserId};
 use crate::token::{KeyRing, Principal, Verifier};
 
+mod admin;
 mod sessions;
 mod upkeep;
 
+pub use admin::Page;
 pub use sessions::{Lifetimes, SignedIn};
 pub use upkeep::Revoked;
 
@@ -116,36 +119,6 @@ impl Service {
             .store
             .create_role(role, self.origin(by.0, source))
             .await?)
-    }
-
-    /// Does nothing where the user has the role.
-    pub async fn grant_role(
-        &self,
-        by: Admin,
-        user: &str,
-        role: &str,
-        source: Source,
-    ) -> Result<(), Refused> {
-        let (user, role) = assignment(user, role)?;
-        self.store
-            .grant_role(user, role, self.origin(by.0, source))
-            .await?;
-        self.catch_up().await
-    }
-
-    /// Does nothing where the user does not have the role.
-    pub async fn revoke_role(
-        &self,
-        by: Admin,
-        user: &str,
-        role: &str,
-        source: Source,
-    ) -> Result<(), Refused> {
-        let (user, role) = assignment(user, role)?;
-        self.store
-            .revoke_role(user, role, self.origin(by.0, source))
-            .await?;
-        self.catch_up().await
     }
 
     /// The public keys, as `/.well-known/jwks.json` shows them.

@@ -94,6 +94,29 @@ pub trait UserStore: Send + Sync {
     async fn revocations(&self, from: u64, horizon: u64)
     -> Result<(Vec<Revoked>, u64), StoreError>;
 
+    /// Users in the order of their ids, after `after`; with `query`, those whose address has it in it.
+    async fn users(
+        &self,
+        query: String,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError>;
+
+    /// Disables a user and ends their sessions and tokens, or lets them in again; changes nothing where it
+    /// is so already. Errors: `UnknownUser`, `LastAdmin`.
+    async fn set_disabled(
+        &self,
+        user: UserId,
+        disabled: bool,
+        origin: Origin,
+    ) -> Result<(), StoreError>;
+
+    /// Removes a role that nobody has. Errors: `UnknownRole`, `RoleInUse`.
+    async fn delete_role(&self, role: RoleName, origin: Origin) -> Result<(), StoreError>;
+
+    /// What was done, newest first, before a place in the log.
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
     /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
 
@@ -113,6 +136,21 @@ pub struct Role {
     pub name: String,
     /// Unix milliseconds.
     pub created_at: u64,
+}
+
+/// One row of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    pub sequence: u64,
+    /// Unix milliseconds.
+    pub at: u64,
+    /// A user's id, or `shell`, `session`, `start`.
+    pub actor: String,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+    pub source: String,
+    pub request_id: String,
 }
 
 /// Who changes something, when, and from where: for the audit log.
@@ -155,6 +193,8 @@ pub enum StoreError {
     UnknownSession,
     #[error("the role exists")]
     RoleExists,
+    #[error("somebody has the role")]
+    RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
     /// Try again later; the cause is for the log.

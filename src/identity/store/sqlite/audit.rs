@@ -1,8 +1,8 @@
 //! The audit log's rows, each written in the transaction of the change that it tells of.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
-use crate::identity::store::Origin;
+use crate::identity::store::{AuditEntry, Origin};
 
 /// What was done.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +16,9 @@ pub(super) enum Action {
     SessionReused,
     AllSessionsEnded,
     PasswordChanged,
+    UserDisabled,
+    UserEnabled,
+    RoleDeleted,
 }
 
 /// Notes an action on a subject, a user's id or a role; `detail` is what else belongs to it.
@@ -42,6 +45,31 @@ pub(super) fn note(
     Ok(())
 }
 
+/// Newest first.
+pub(super) fn list(
+    db: &Connection,
+    before: Option<u64>,
+    limit: u32,
+) -> rusqlite::Result<Vec<AuditEntry>> {
+    let mut select = db.prepare_cached(
+        "SELECT * FROM audit_log WHERE sequence < ? ORDER BY sequence DESC LIMIT ?",
+    )?;
+    let newest = i64::MAX as u64;
+    let rows = select.query_map(params![before.unwrap_or(newest), limit], |row| {
+        Ok(AuditEntry {
+            sequence: row.get("sequence")?,
+            at: row.get("created_at")?,
+            actor: row.get("actor")?,
+            action: row.get("action")?,
+            subject: row.get("subject")?,
+            detail: row.get("detail")?,
+            source: row.get("source")?,
+            request_id: row.get("request_id")?,
+        })
+    })?;
+    rows.collect()
+}
+
 impl Action {
     fn word(self) -> &'static str {
         match self {
@@ -54,6 +82,9 @@ impl Action {
             Self::SessionReused => "refresh_token_reused",
             Self::AllSessionsEnded => "all_sessions_ended",
             Self::PasswordChanged => "password_changed",
+            Self::UserDisabled => "user_disabled",
+            Self::UserEnabled => "user_enabled",
+            Self::RoleDeleted => "role_deleted",
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::{Credentials, Origin, Role, StoreError, UserStore};
+use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
@@ -182,6 +182,35 @@ impl UserStore for Sqlite {
     ) -> Result<(Vec<Revoked>, u64), StoreError> {
         self.read(move |db| revocations::since(db, from, horizon))
             .await
+    }
+
+    async fn users(
+        &self,
+        query: String,
+        after: Option<UserId>,
+        limit: u32,
+    ) -> Result<Vec<User>, StoreError> {
+        self.read(move |db| users::list(db, &query, after, limit))
+            .await
+    }
+
+    async fn set_disabled(
+        &self,
+        user: UserId,
+        disabled: bool,
+        origin: Origin,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| users::set_disabled(tx, user, disabled, &origin))
+            .await
+    }
+
+    async fn delete_role(&self, role: RoleName, origin: Origin) -> Result<(), StoreError> {
+        self.write(move |tx| roles::delete(tx, &role, &origin))
+            .await
+    }
+
+    async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(move |db| audit::list(db, before, limit)).await
     }
 
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError> {

@@ -38,6 +38,21 @@ pub(super) fn create(
     })
 }
 
+pub(super) fn delete(tx: &Transaction, role: &RoleName, origin: &Origin) -> Result<(), StoreError> {
+    if !exists(tx, role)? {
+        return Err(StoreError::UnknownRole);
+    }
+    // `admin` stays even where nobody has it: everything hangs on it.
+    let sql = "SELECT 1 FROM user_roles WHERE role = ?";
+    if role.is_admin() || tx.prepare_cached(sql)?.exists([role.as_str()])? {
+        return Err(StoreError::RoleInUse);
+    }
+    tx.prepare_cached("DELETE FROM roles WHERE name = ?")?
+        .execute([role.as_str()])?;
+    audit::note(tx, origin, Action::RoleDeleted, role.as_str(), "")?;
+    Ok(())
+}
+
 pub(super) fn grant(
     tx: &Transaction,
     user: UserId,
@@ -107,7 +122,7 @@ fn exists(tx: &Transaction, role: &RoleName) -> rusqlite::Result<bool> {
 }
 
 /// Is there an admin who can sign in?
-fn any_admin(tx: &Transaction) -> rusqlite::Result<bool> {
+pub(super) fn any_admin(tx: &Transaction) -> rusqlite::Result<bool> {
     let mut select = tx.prepare_cached(
         "SELECT 1 FROM user_roles JOIN users ON users.id = user_id
          WHERE role = ? AND disabled_at IS NULL",

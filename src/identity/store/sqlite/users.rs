@@ -61,6 +61,48 @@ pub(super) fn credentials(
     select.query_row([email.as_bytes()], credentials).optional()
 }
 
+pub(super) fn list(
+    db: &Connection,
+    query: &str,
+    after: Option<UserId>,
+    limit: u32,
+) -> rusqlite::Result<Vec<User>> {
+    // Every id is greater than the empty text; every address has the empty text in it.
+    let sql = format!("{COLUMNS} WHERE id > ? AND instr(email, ?) > 0 ORDER BY id LIMIT ?");
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    let mut select = db.prepare_cached(&sql)?;
+    let rows = select.query_map(params![after, query, limit], user)?;
+    rows.collect()
+}
+
+pub(super) fn set_disabled(
+    tx: &Transaction,
+    id: UserId,
+    disabled: bool,
+    origin: &Origin,
+) -> Result<(), StoreError> {
+    let user = find(tx, id)?.ok_or(StoreError::UnknownUser)?;
+    if user.disabled == disabled {
+        return Ok(());
+    }
+    let sql = "UPDATE users SET disabled_at = ? WHERE id = ?";
+    let since = disabled.then_some(origin.at);
+    tx.prepare_cached(sql)?
+        .execute(params![since, id.to_string()])?;
+    if !disabled {
+        audit::note(tx, origin, Action::UserEnabled, &id.to_string(), "")?;
+        return Ok(());
+    }
+    // An error rolls the change back.
+    if user.is_admin() && !roles::any_admin(tx)? {
+        return Err(StoreError::LastAdmin);
+    }
+    sessions::close_all(tx, id, origin.at)?;
+    raise_token_version(tx, id, origin.at)?;
+    audit::note(tx, origin, Action::UserDisabled, &id.to_string(), "")?;
+    Ok(())
+}
+
 pub(super) fn exists(db: &Connection, id: UserId) -> rusqlite::Result<bool> {
     let mut select = db.prepare_cached("SELECT 1 FROM users WHERE id = ?")?;
     select.exists([id.to_string()])
@@ -108,13 +150,9 @@ pub(super) fn replace_hash(
     Ok(())
 }
 
-/// A user with all roles, by a unique column. Role names have no comma.
+/// A user with all roles, by a unique column.
 fn select(by: &'static str) -> String {
-    format!(
-        "SELECT id, email, password_hash, token_version, disabled_at, created_at,
-                (SELECT group_concat(role, ',' ORDER BY role) FROM user_roles WHERE user_id = id) AS roles
-         FROM users WHERE {by} = ?"
-    )
+    format!("{COLUMNS} WHERE {by} = ?")
 }
 
 fn user(row: &Row) -> rusqlite::Result<User> {
@@ -132,3 +170,7 @@ fn user(row: &Row) -> rusqlite::Result<User> {
         created_at: row.get("created_at")?,
     })
 }
+
+/// Role names have no comma.
+const COLUMNS: &str = "SELECT id, email, password_hash, token_version, disabled_at, created_at,
+     (SELECT group_concat(role, ',' ORDER BY role) FROM user_roles WHERE user_id = id) AS roles FROM users";
