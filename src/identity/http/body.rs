@@ -1,8 +1,10 @@
 //! A request's JSON body, read strictly: one object, known fields, each once.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 
-use axum::body::Bytes;
+use axum::body::{Body, HttpBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
@@ -65,18 +67,44 @@ impl Fields {
 impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Response;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         if !is_json(request.headers()) {
             let failure = Failure::new(415, "bad_request", "The request is not valid");
             return Err(failure
                 .detail("the content type must be application/json")
                 .into_response());
         }
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(IntoResponse::into_response)?;
+        let body = read(request.into_body()).await;
+        let body = body.map_err(|refusal| Failure::from(refusal).into_response())?;
         Self::parse(&body).map_err(IntoResponse::into_response)
     }
 }
+
+/// Reads a body of at most `MAX_BODY` bytes. What a larger one has beyond is read too, within bounds: closing
+/// a connection with unread bytes resets it, and the client never sees the answer.
+async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
+    let mut kept = Vec::new();
+    let mut seen = 0;
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let frame = frame.map_err(|_| Refusal::BadRequest)?;
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        seen += data.len();
+        match seen {
+            0..=MAX_BODY => kept.extend_from_slice(&data),
+            0..=DRAINED => kept.clear(),
+            _ => break,
+        }
+    }
+    match seen {
+        0..=MAX_BODY => Ok(kept),
+        _ => Err(Refusal::BodyTooLarge),
+    }
+}
+
+const MAX_BODY: usize = 16 << 10;
+const DRAINED: usize = 1 << 20;
 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn;
 use axum::routing::{delete, get, post, put};
 use serde_json::{Value, json};
@@ -52,7 +51,6 @@ pub(super) fn router(service: Arc<Service>) -> Router {
             put(user_roles::grant).delete(user_roles::revoke),
         )
         .route("/.well-known/jwks.json", get(jwks::show))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn(answer::finish))
         .with_state(service)
 }
@@ -73,8 +71,6 @@ fn time(unix_millis: u64) -> String {
     let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
     time.to_string()
 }
-
-const MAX_BODY: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,7 @@ async fn roles_are_listed_made_given_and_taken_away() {
                 assert_eq!(answer.status, 204, "{method}: {}", answer.body);
                 assert_eq!(answer.body, "");
             }
+            let token = api.token("ann@example.com").await;
             let me = api.ask("GET", "/auth/me", &token).await;
             assert_eq!(me.json()["user"]["roles"], roles, "{method}");
         }
@@ -117,7 +118,10 @@ async fn rule_19_a_former_admins_token_opens_nothing() {
     assert_eq!(answer.status, 200);
     let demoted = api.ask("DELETE", &path(&former_id, "admin"), &root).await;
     assert_eq!(demoted.status, 204, "{}", demoted.body);
-    // The token still says `admin`; the store is what is asked.
+    // The token still says `admin`, and ended with the role.
+    let answer = api.ask("PUT", &path(&former_id, "admin"), &former).await;
+    answer.refused(401, "invalid_token");
+    let former = api.token("former@example.com").await;
     let answer = api.ask("PUT", &path(&former_id, "admin"), &former).await;
     answer.refused(403, "forbidden");
 }
@@ -130,10 +134,8 @@ async fn rule_19_the_last_admin_stays_one() {
         site.add("root@example.com", &["admin"]),
         site.add("other@example.com", &["admin"]),
     ];
-    let tokens = [
-        api.token("root@example.com").await,
-        api.token("other@example.com").await,
-    ];
+    let emails = ["root@example.com", "other@example.com"];
+    let mut tokens = [api.token(emails[0]).await, api.token(emails[1]).await];
     for round in 0..5 {
         // Both at once, each the other: one of them must fail, whichever comes second.
         let (first_path, second_path) = (path(&ids[1], "admin"), path(&ids[0], "admin"));
@@ -149,6 +151,7 @@ async fn rule_19_the_last_admin_stays_one() {
         let refused = if demoted == 1 { &second } else { &first };
         // Asked before or after it was demoted itself.
         match refused.status {
+            401 => refused.refused(401, "invalid_token"),
             403 => refused.refused(403, "forbidden"),
             _ => refused.refused(409, "last_admin"),
         }
@@ -162,6 +165,7 @@ async fn rule_19_the_last_admin_stays_one() {
             .ask("PUT", &path(&ids[demoted], "admin"), &tokens[admin])
             .await;
         assert_eq!(back.status, 204, "{}", back.body);
+        tokens[demoted] = api.token(emails[demoted]).await;
     }
 }
 
@@ -177,8 +181,8 @@ async fn a_role_that_was_given_opens_its_routes_from_the_next_signin() {
 
     let given = api.ask("PUT", &path(&id, "flight_company"), &admin).await;
     assert_eq!(given.status, 204);
-    // The old token says what it said.
-    company(&old).await.refused(403, "forbidden");
+    // Rule 18: the change ended the old token, at the edge too, from the next request on.
+    company(&old).await.refused(401, "unauthenticated");
     assert_eq!(site.origin.count(), 0);
     let new = api.token("ann@example.com").await;
     assert_eq!(company(&new).await.status, 200);
@@ -191,6 +195,7 @@ async fn a_role_that_was_given_opens_its_routes_from_the_next_signin() {
         .ask("DELETE", &path(&id, "flight_company"), &admin)
         .await;
     assert_eq!(taken.status, 204);
+    company(&new).await.refused(401, "unauthenticated");
     let newest = api.token("ann@example.com").await;
     company(&newest).await.refused(403, "forbidden");
     assert_eq!(site.origin.count(), 1);

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is done at once on an idle machine; generous, for busy ones.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Asks until `probe` brings something, at most `patience` long.
 pub fn until<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
