@@ -91,15 +91,15 @@ async fn read(mut body: Body) -> Result<Vec<u8>, Refusal> {
             continue;
         };
         seen += data.len();
-        match seen {
-            0..=MAX_BODY => kept.extend_from_slice(&data),
-            0..=DRAINED => kept.clear(),
-            _ => break,
+        if seen <= MAX_BODY {
+            kept.extend_from_slice(&data);
+        } else if seen > DRAINED {
+            break;
         }
     }
-    match seen {
-        0..=MAX_BODY => Ok(kept),
-        _ => Err(Refusal::BodyTooLarge),
+    match seen <= MAX_BODY {
+        true => Ok(kept),
+        false => Err(Refusal::BodyTooLarge),
     }
 }
 

@@ -11,7 +11,8 @@ async fn roles_are_listed_made_given_and_taken_away() {
     let site = Site::start();
     let admin = site.admin("root@example.com").await;
     for (index, api) in site.both().into_iter().enumerate() {
-        let (id, token) = api.join(&format!("ann{index}@example.com")).await;
+        let email = format!("ann{index}@example.com");
+        let (id, _) = api.join(&email).await;
         let crew = format!("crew{index}");
         let body = json!({ "name": crew });
         let make = || api.request("POST", "/auth/admin/roles").bearer_auth(&admin);
@@ -44,7 +45,7 @@ async fn roles_are_listed_made_given_and_taken_away() {
                 assert_eq!(answer.status, 204, "{method}: {}", answer.body);
                 assert_eq!(answer.body, "");
             }
-            let token = api.token("ann@example.com").await;
+            let token = api.token(&email).await;
             let me = api.ask("GET", "/auth/me", &token).await;
             assert_eq!(me.json()["user"]["roles"], roles, "{method}");
         }

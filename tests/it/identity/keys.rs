@@ -13,7 +13,7 @@ fn decoded(segment: &str) -> Vec<u8> {
 #[tokio::test]
 async fn rule_23_the_published_key_verifies_a_token_and_holds_nothing_private() {
     let site = Site::start();
-    let (id, _) = site.api().join("ann@example.com").await;
+    let (id, token) = site.api().join("ann@example.com").await;
     for api in site.both() {
         let answer = Answer::to(api.request("GET", "/.well-known/jwks.json")).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -75,7 +75,7 @@ async fn users_and_keys_outlive_a_restart() {
     let Site { airside, origin } = Site::start();
     let site = Site { airside, origin };
     let admin = site.admin("root@example.com").await;
-    let (id, token) = site.api().join("ann@example.com").await;
+    let (id, _) = site.api().join("ann@example.com").await;
     let given = format!("/auth/admin/users/{id}/roles/flight_company");
     assert_eq!(site.api().ask("PUT", &given, &admin).await.status, 204);
     // A change of roles ended the token.
