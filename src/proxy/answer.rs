@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::*;
 use pingora::proxy::Session;
@@ -70,6 +70,35 @@ pub fn finish_head(response: &mut ResponseHeader, context: &Context) {
     }
 }
 
+/// Removes what the upstream said to the gateway alone (RFC 9110 §7.6.1). What frames the message stays, even
+/// where `Connection` names it: the client could not read the answer without.
+pub fn strip_hop_by_hop(response: &mut ResponseHeader) {
+    response.remove_header(&KEEP_ALIVE);
+    response.remove_header(&PROXY_CONNECTION);
+    if !response.headers.contains_key(header::CONNECTION) {
+        return;
+    }
+    let lines = response.headers.get_all(header::CONNECTION).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let named: Vec<_> = names.filter(|name| !framing.contains(name)).collect();
+    for name in named {
+        response.remove_header(&name);
+    }
+    response.remove_header(&header::CONNECTION);
+}
+
+/// Makes an answer in chunks one that the close ends, for a client of HTTP/1.0, which knows no chunks
+/// (RFC 9112 §6.1). False where it is none.
+pub fn ends_with_the_connection(response: &mut ResponseHeader) -> bool {
+    let chunked = response.remove_header(&header::TRANSFER_ENCODING).is_some();
+    if chunked {
+        response.remove_header(&header::CONTENT_LENGTH);
+    }
+    chunked
+}
+
 /// Reads what the client still sends: closing with unread bytes resets the connection, and the answer
 /// is lost with it. Bounded, because the client decides how much there is.
 async fn drain(session: &mut Session) {
@@ -89,5 +118,7 @@ async fn drain(session: &mut Session) {
     }
 }
 
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);

@@ -23,6 +23,7 @@ pub fn write(
     context: &Context,
 ) -> Result<()> {
     strip(upstream);
+    one_length(upstream)?;
     target(upstream, context)?;
     origin(upstream, connection, context)?;
     caller(upstream, context)?;
@@ -34,14 +35,32 @@ pub fn write(
 
 /// Removes what only the gateway may say, and names with `_`, which many upstreams read as `-`.
 fn strip(upstream: &mut RequestHeader) {
-    let unsafe_name = |name: &HeaderName| {
-        let name = name.as_str();
+    remove_where(upstream, |name| {
         is_identity_header(name) || name.contains('_')
-    };
+    });
+}
+
+/// Equal lengths were let in; the upstream gets one (RFC 9110 §8.6).
+fn one_length(upstream: &mut RequestHeader) -> Result<()> {
+    let mut lengths = upstream.headers.get_all(header::CONTENT_LENGTH).iter();
+    if let (Some(length), Some(_)) = (lengths.next(), lengths.next()) {
+        let length = length.clone();
+        upstream.insert_header(header::CONTENT_LENGTH, length)?;
+    }
+    Ok(())
+}
+
+/// Does this header say where a request came from? `X-Forwarded-Port`, `-Prefix` and their like too: upstreams
+/// build addresses of them.
+fn is_hearsay(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
+}
+
+fn remove_where(upstream: &mut RequestHeader, unwanted: impl Fn(&str) -> bool) {
     while let Some(name) = upstream
         .headers
         .keys()
-        .find(|name| unsafe_name(name))
+        .find(|name| unwanted(name.as_str()))
         .cloned()
     {
         upstream.remove_header(&name);
@@ -55,7 +74,9 @@ fn target(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
         .path
         .as_deref()
         .or(context.normalised.as_deref());
-    if path.is_none() && upstream.uri.authority().is_none() {
+    // Pingora keeps the target of an absolute form as the client wrote it, and none of it in `uri`.
+    let origin_form = upstream.uri.authority().is_none() && upstream.raw_path().starts_with(b"/");
+    if path.is_none() && origin_form {
         return Ok(());
     }
     if let Some(authority) = upstream.uri.authority() {
@@ -84,6 +105,9 @@ fn origin(upstream: &mut RequestHeader, connection: &Connection, context: &Conte
         Id::Brought(value) => value.clone(),
     };
     upstream.insert_header(X_REQUEST_ID, id)?;
+    if !trusted {
+        remove_where(upstream, is_hearsay);
+    }
 
     let hop = address(connection.peer.unwrap_or(context.client.address))?;
     match (trusted, joined(upstream, &X_FORWARDED_FOR)) {
@@ -103,10 +127,6 @@ fn origin(upstream: &mut RequestHeader, connection: &Connection, context: &Conte
         && let Some(host) = upstream.headers.get(header::HOST).cloned()
     {
         upstream.insert_header(X_FORWARDED_HOST, host)?;
-    }
-    if !trusted {
-        upstream.remove_header(&header::FORWARDED);
-        upstream.remove_header(&X_REAL_IP);
     }
     // RFC 9110 §7.6.3: each proxy adds itself.
     match joined(upstream, &header::VIA) {
@@ -161,5 +181,4 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

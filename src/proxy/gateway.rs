@@ -6,7 +6,6 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header;
 use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -120,8 +119,10 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         // On every request: after the first one Pingora has no timeout of its own.
-        let keepalive = (!self.traffic.is_draining()).then_some(context.plan.edge.idle_timeout);
-        session.set_keepalive(keepalive);
+        // Where it has decided to close (HTTP/1.0, or a length beside a transfer encoding: RFC 9112 §6.1), so
+        // it stays.
+        let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
+        session.set_keepalive(stays.then_some(context.plan.edge.idle_timeout));
         let peer = peer_of(session).unwrap_or(net::UNKNOWN);
         let header = session.req_header();
         let forwarded = header.headers.get_all(X_FORWARDED_FOR);
@@ -195,17 +196,26 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
         // RFC 9110 §2.5: the version is that of who sends the message, which is the gateway.
         response.set_version(http::Version::HTTP_11);
+        // After a switch of protocols `Connection` and `Upgrade` are the answer.
+        if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            answer::strip_hop_by_hop(response);
+        }
         if !response.status.is_informational() {
             answer::finish_head(response, context);
         }
+        let version = session.req_header().version;
+        if version == http::Version::HTTP_10 && answer::ends_with_the_connection(response) {
+            session.set_keepalive(None);
+        }
         if self.traffic.is_draining() {
-            response.insert_header(header::CONNECTION, "close")?;
+            // Pingora writes `Connection` itself, by this.
+            session.set_keepalive(None);
         }
         Ok(())
     }
@@ -227,8 +237,8 @@ impl ProxyHttp for Gateway {
                 can_reuse_downstream: false,
             };
         };
-        // Once an upstream was chosen Pingora gives the connection up after an error; the answer says so.
-        if context.cluster.is_some() {
+        // After a failed attempt Pingora closes the connection, whatever is returned here: say so.
+        if context.attempts > 0 {
             session.set_keepalive(None);
         }
         let status = reply.status.as_u16();

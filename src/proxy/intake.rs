@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, header};
 use pingora::http::RequestHeader;
 
+use crate::base::host;
+use crate::base::path::{self, PathError};
 use crate::base::reply::{Refusal, Reply};
-use crate::base::{host, path};
 use crate::plan::Edge;
 use crate::route::method::{Method, MethodSet};
 
@@ -30,17 +31,36 @@ pub fn read<'a>(header: &'a RequestHeader, edge: &Edge) -> Result<Intake<'a>, Re
     if !header.raw_path_is_utf8() {
         return Err(bad("path", "the path is not UTF-8; percent-encode it"));
     }
-    let raw = header.uri.path();
-    if raw == "*" && method == Method::Options {
+    if header.raw_path() == b"*" && method == Method::Options {
         return Err(server_options());
     }
-    let path = path::normalise(raw).map_err(|error| bad("path", error.to_string()))?;
+    if !names_a_path(header.raw_path()) {
+        return Err(bad("path", PathError::NotAbsolute.to_string()));
+    }
+    let path = path::normalise(header.uri.path());
+    let path = path.map_err(|error| bad("path", error.to_string()))?;
     Ok(Intake {
         method,
         host,
         path,
         query: header.uri.query(),
     })
+}
+
+/// Is the target in origin or absolute form (RFC 9112 §3.2)? Pingora reads any other as `/`, and an upstream
+/// that gets it may read something else.
+fn names_a_path(target: &[u8]) -> bool {
+    target.starts_with(b"/") || is_absolute(target)
+}
+
+/// Absolute form of the only schemes that are served here.
+pub fn is_absolute(target: &[u8]) -> bool {
+    let begins = |scheme: &[u8]| {
+        target
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins(b"http://") || begins(b"https://")
 }
 
 fn bounds(header: &RequestHeader, edge: &Edge) -> Result<(), Reply> {

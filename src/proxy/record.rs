@@ -8,7 +8,7 @@ use super::context::Context;
 use crate::limit::Decision;
 use crate::telemetry::access::{AccessLog, Field, Record, Text};
 
-/// The record of a request that is over.
+/// The record of a request that is over at `unix_millis`.
 pub fn of(
     session: &Session,
     error: Option<&Error>,
@@ -16,6 +16,7 @@ pub fn of(
     log: &AccessLog,
     unix_millis: u64,
 ) -> Record {
+    let duration = context.started.elapsed();
     let status = session
         .response_written()
         .map_or(0, |head| head.status.as_u16());
@@ -30,11 +31,11 @@ pub fn of(
         (reason, _) => Some(reason),
     };
     Record {
-        unix_millis,
+        unix_millis: unix_millis.saturating_sub(duration.as_millis() as u64),
         client: context.client.address,
         route: context.route().map(|route| route.name.clone()),
         status,
-        duration_us: context.started.elapsed().as_micros() as u64,
+        duration_us: duration.as_micros() as u64,
         upstream: context.cluster.as_ref().map(|cluster| cluster.name.clone()),
         server: context.server.clone(),
         attempts: context.attempts,

@@ -12,6 +12,7 @@ mod config;
 mod docs;
 mod identity;
 mod layers;
+mod regressions;
 mod servers;
 #[expect(
     dead_code,

@@ -50,6 +50,18 @@ impl Raw {
         self.try_send(bytes).expect("the other side takes bytes");
     }
 
+    /// Another hand on the same connection, to send while this one reads.
+    pub fn writer(&self) -> TcpStream {
+        self.stream.get_ref().try_clone().expect("a second handle")
+    }
+
+    /// The next head, an interim answer's (1xx) too.
+    #[track_caller]
+    pub fn read_head(&mut self) -> Head {
+        let head = Head::read(&mut self.stream).expect("a head");
+        head.expect("an answer before the close")
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn finish_sending(&mut self) {
         let _ = self.stream.get_ref().shutdown(Shutdown::Write);
