@@ -8,17 +8,29 @@
     reason = "a test that cannot go on fails and says where"
 )]
 
+mod access_log;
 mod config;
+mod connections;
 mod docs;
+mod forwarding;
 mod identity;
 mod layers;
+mod lifecycle;
+mod limits;
+mod passing;
+mod paths;
+mod refusals;
+mod refused_bodies;
 mod regressions;
+mod routing;
+mod routing_model;
 mod servers;
 #[expect(
     dead_code,
     reason = "the builders offer more than the tests of any one day use"
 )]
 mod support;
+mod targets;
 mod tokens;
 mod tour;
 mod users_cli;
