@@ -59,7 +59,7 @@ keys! {
         /// How long it may lie unused.
         pub idle: Duration = Duration::from_secs(7 * 86_400),
         /// How long a token that was just replaced still answers with its successor.
-        pub grace: Duration = Duration::from_secs(10),
+        pub grace: At<Duration> = At::new(Duration::from_secs(10), Place::default()),
     }
 
     pub struct Password {
@@ -119,6 +119,13 @@ impl Identity {
             let shown = show_duration(ttl.value);
             let message = format!("`{shown}` is out of range: an access token lives 1s to 1d");
             report.push(Problem::error(Code::InvalidValue, ttl.place, message));
+        }
+        let grace = self.refresh_token.grace;
+        if grace.value > Duration::from_secs(300) {
+            let shown = show_duration(grace.value);
+            let message =
+                format!("`{shown}` is out of range: a replaced token is good for 5m at most");
+            report.push(Problem::error(Code::InvalidValue, grace.place, message));
         }
         for role in &self.signup.roles {
             let (place, name) = (role.place, role.value.as_str());

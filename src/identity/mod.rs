@@ -82,7 +82,7 @@ impl Identity {
             lifetimes: Lifetimes {
                 session: config.refresh_token.ttl,
                 idle: config.refresh_token.idle,
-                grace: config.refresh_token.grace,
+                grace: config.refresh_token.grace.value,
             },
             revoked,
             keys,
