@@ -12,6 +12,7 @@ use crate::plan::{self, Shared};
 
 mod check;
 mod demo;
+mod migrate;
 mod routes;
 mod run;
 mod user;
@@ -40,6 +41,8 @@ enum Command {
     /// People who can sign in
     #[command(subcommand)]
     User(user::User),
+    /// Bring the schema of the users' database up to date, and say what was done
+    Migrate(migrate::Migrate),
     /// Version, commit, Pingora's version, features
     Version,
 }
@@ -76,6 +79,7 @@ pub fn main() -> ExitCode {
         Command::Routes(command) => command.execute(),
         Command::Schema => print_schema(),
         Command::User(command) => command.execute(),
+        Command::Migrate(command) => command.execute(),
         Command::Version => version::execute(),
     };
     result.unwrap_or_else(|error| {

@@ -67,7 +67,12 @@ pub fn add(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let user = runtime.block_on(identity.service().add_user(email, password, roles));
+    let add = async {
+        identity.prepared().await?;
+        let user = identity.service().add_user(email, password, roles).await?;
+        anyhow::Ok(user)
+    };
+    let user = runtime.block_on(add);
     let user = user.with_context(|| format!("can't make an account for {email}"))?;
     Ok(user.id.to_string())
 }

@@ -11,6 +11,7 @@ use crate::base::report::{Code, Problem, Report};
 use crate::base::units::show_duration;
 use crate::base::yaml::{At, Node, Place};
 
+pub mod mysql;
 pub mod role;
 mod values;
 
@@ -22,7 +23,11 @@ keys! {
     pub struct Identity {
         /// Where the service listens; routes reach it as the upstream `identity`.
         pub listen: At<SocketAddr> = At::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 3002)), Place::default()),
-        /// Where users are kept: `sqlite:PATH`, `sqlite::memory:` or `mysql://…`.
+        /// Where users are kept: `sqlite:PATH`, `sqlite::memory:` or
+        /// `mysql://user:password@host:port/database`. What may follow the latter, as in
+        /// `?require_ssl=true&pool_max=20`: `require_ssl=true|false` (TLS with the certificate and the
+        /// name verified; must be said for another machine), `ca=FILE` (the authority, where it is
+        /// your own), `pool_min=1`, `pool_max=10`, `acquire_timeout=2s`, `query_timeout=3s`.
         pub store: StoreAddress = StoreAddress::SqliteFile("data/airside.db".into()),
         /// What the `iss` of its tokens says: the public address of the API.
         pub issuer: String = "http://127.0.0.1:3002".to_owned(),

@@ -3,7 +3,7 @@
 //! - `config`: the `identity:` mapping.
 //! - `http/`: one file a resource; JSON in, JSON out.
 //! - `service`: the rules, without HTTP and SQL; `refused`: why they say no.
-//! - `store/`: what the rules need of a database, and SQLite that does it.
+//! - `store/`: what the rules need of a database, and the two that do it, SQLite and MySQL.
 //! - `password/`: plain, accepted, hashed, by types; the threads that hash.
 //! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
 
@@ -17,10 +17,11 @@ use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
 
 pub use config::role;
 
+use config::StoreAddress;
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
 use service::{Lifetimes, Revoked, Service};
-use store::{Sqlite, StoreOpenError, UserStore};
+use store::{Mysql, MysqlOpenError, PrepareError, Sqlite, StoreError, StoreOpenError, UserStore};
 
 pub mod config;
 pub mod email;
@@ -48,15 +49,18 @@ pub enum OpenError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Store(#[from] StoreOpenError),
-    #[error("the store `mysql://…` is not built yet; use `sqlite:PATH`")]
-    NotBuilt,
+    #[error(transparent)]
+    Mysql(#[from] MysqlOpenError),
+    #[error("the users' database: {0}")]
+    Prepare(#[from] PrepareError),
     #[error("no thread for hashing passwords: {0}; lower `identity.password.workers`")]
     Threads(#[source] io::Error),
 }
 
 impl Identity {
     /// Reads or makes the signing key, opens the store and starts the threads. Relative paths are
-    /// relative to `folder`.
+    /// relative to `folder`. A MySQL store may be away: it is waited for beside the service, which says
+    /// so meanwhile.
     pub fn open(config: &config::Identity, folder: &Path, clock: Clock) -> Result<Self, OpenError> {
         let key = SigningKey::load_or_create(&folder.join(&config.keys))?;
         let keys = KeyRing::new(KeySet::new(vec![key.verify_key()]));
@@ -131,6 +135,25 @@ impl Identity {
         }
     }
 
+    /// Waits until the store's schema was brought up to date, or could not be: for the shell.
+    pub async fn prepared(&self) -> Result<(), StoreError> {
+        self.service.store.prepared().await
+    }
+
+    /// Brings the store's schema up to date and gives the names of the steps that were missing. Nothing
+    /// else is opened or made.
+    pub async fn migrate(
+        config: &config::Identity,
+        folder: &Path,
+        clock: &Clock,
+    ) -> Result<Vec<String>, OpenError> {
+        match &config.store {
+            StoreAddress::SqliteFile(path) => Ok(Sqlite::migrate(&folder.join(path))?),
+            StoreAddress::SqliteMemory => Ok(Vec::new()),
+            StoreAddress::Mysql(address) => Ok(Mysql::migrate(address, folder, clock).await??),
+        }
+    }
+
     /// Can users sign in? Errors: what is missing, for `/readyz` and the log.
     pub async fn ready(&self) -> Result<(), String> {
         self.service
@@ -147,13 +170,13 @@ fn open_store(
     clock: &Clock,
 ) -> Result<Arc<dyn UserStore>, OpenError> {
     let roles = config.all_roles();
-    match &config.store {
-        config::StoreAddress::SqliteFile(path) => {
-            Ok(Arc::new(Sqlite::open(&folder.join(path), &roles, clock)?))
+    Ok(match &config.store {
+        StoreAddress::SqliteFile(path) => {
+            Arc::new(Sqlite::open(&folder.join(path), &roles, clock)?)
         }
-        config::StoreAddress::SqliteMemory => Ok(Arc::new(Sqlite::in_memory(&roles, clock)?)),
-        config::StoreAddress::Mysql(_) => Err(OpenError::NotBuilt),
-    }
+        StoreAddress::SqliteMemory => Arc::new(Sqlite::in_memory(&roles, clock)?),
+        StoreAddress::Mysql(address) => Arc::new(Mysql::open(address, folder, &roles, clock)?),
+    })
 }
 
 fn start_pool(config: &config::Password) -> io::Result<PasswordPool> {

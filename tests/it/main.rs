@@ -25,6 +25,7 @@ mod regressions;
 mod routing;
 mod routing_model;
 mod servers;
+mod store;
 #[expect(
     dead_code,
     reason = "the builders offer more than the tests of any one day use"

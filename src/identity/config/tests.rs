@@ -90,7 +90,6 @@ fn what_is_not_built_is_refused_and_not_ignored() {
         "throttle: { account_failures: 5, account_max_delay: 15m, ip_per_minute: 30 }",
         "access_token: { algorithm: RS256 }",
         "access_token: { secret: abc }",
-        "store: mysql://airside:pw@db.internal/airside",
     ] {
         let (_, problems) = read(source);
         assert_eq!(problems.len(), 1, "{problems:?}");
@@ -100,6 +99,11 @@ fn what_is_not_built_is_refused_and_not_ignored() {
 
 #[test]
 fn rule_23_the_stores_password_is_not_shown() {
-    let (identity, _) = read("store: mysql://airside:hunter2@db.internal/airside");
+    let (identity, problems) = read("store: mysql://airside:hunter2@127.0.0.1/airside");
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(matches!(
+        identity.as_ref().unwrap().store,
+        StoreAddress::Mysql(_)
+    ));
     assert!(!format!("{identity:?}").contains("hunter2"));
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::base::decode::{Decode, FromText, Within, not_built, text};
+use super::mysql::Mysql;
+use crate::base::decode::{Decode, FromText, Within, text};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::secret::Secret;
 use crate::base::yaml::{At, Node};
@@ -16,8 +17,7 @@ pub enum StoreAddress {
     SqliteFile(PathBuf),
     /// Gone with the process.
     SqliteMemory,
-    /// The whole address, which may hold a password.
-    Mysql(Secret),
+    Mysql(Mysql),
 }
 
 /// How many threads hash passwords.
@@ -45,9 +45,12 @@ impl Workers {
 impl Decode for StoreAddress {
     fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
         let address = text(node, STORES, report)?.value;
-        if address.starts_with("mysql://") {
-            report.push(not_built(node.place, "the store `mysql://…`"));
-            return Some(Self::Mysql(Secret::new(address)));
+        if let Some(rest) = address.strip_prefix("mysql://") {
+            let mysql = Mysql::parse(rest, node.place);
+            return mysql
+                .map_err(|problem| report.push(problem))
+                .ok()
+                .map(Self::Mysql);
         }
         match address.strip_prefix("sqlite:") {
             Some(":memory:") => Some(Self::SqliteMemory),

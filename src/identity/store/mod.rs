@@ -11,8 +11,10 @@ use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
 use crate::token::Revoked;
 
+mod mysql;
 mod sqlite;
 
+pub use mysql::{Mysql, MysqlOpenError, PrepareError};
 pub use sqlite::{Sqlite, StoreOpenError};
 
 /// Where users, roles and the audit log are kept.
@@ -122,6 +124,12 @@ pub trait UserStore: Send + Sync {
 
     /// Does the store answer?
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Waits until the schema was brought up to date, or could not be: for who has time. A store that
+    /// is opened in one go has that behind it.
+    async fn prepared(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A user and what the password is checked against; `None` where the stored text is no hash of ours.
@@ -181,6 +189,23 @@ pub enum Actor {
     Start,
 }
 
+/// What the audit log says was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    UserCreated,
+    RoleCreated,
+    RoleGranted,
+    RoleRevoked,
+    RoleDeleted,
+    SessionBegun,
+    SessionEnded,
+    SessionReused,
+    AllSessionsEnded,
+    PasswordChanged,
+    UserDisabled,
+    UserEnabled,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error("the e-mail address has an account")]
@@ -200,6 +225,25 @@ pub enum StoreError {
     /// Try again later; the cause is for the log.
     #[error("the store is not available: {0}")]
     Unavailable(String),
+}
+
+impl Action {
+    fn word(self) -> &'static str {
+        match self {
+            Self::UserCreated => "user_created",
+            Self::RoleCreated => "role_created",
+            Self::RoleGranted => "role_granted",
+            Self::RoleRevoked => "role_revoked",
+            Self::RoleDeleted => "role_deleted",
+            Self::SessionBegun => "session_begun",
+            Self::SessionEnded => "session_ended",
+            Self::SessionReused => "refresh_token_reused",
+            Self::AllSessionsEnded => "all_sessions_ended",
+            Self::PasswordChanged => "password_changed",
+            Self::UserDisabled => "user_disabled",
+            Self::UserEnabled => "user_enabled",
+        }
+    }
 }
 
 impl std::fmt::Display for Actor {

@@ -5,8 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
 
 use super::daemon::{Daemon, run};
@@ -43,6 +46,32 @@ impl Mariadb {
         }
     }
 
+    /// One that several tests use at once, each with a database of its own. The last of them stops it.
+    #[track_caller]
+    pub fn shared() -> Shared {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let server = Arc::new(Self::start());
+            *shared = Arc::downgrade(&server);
+            server
+        })
+    }
+
+    /// Makes an empty database and gives its URL. Only the first letters of a long name count.
+    pub async fn new_database(&self, name: &str) -> String {
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        let short: String = name.chars().take(40).collect();
+        let name = format!("airside_{number}_{short}");
+        let mut connection = mysql_async::Conn::from_url(self.url())
+            .await
+            .expect("a connection");
+        let made = connection
+            .query_drop(format!("CREATE DATABASE {name}"))
+            .await;
+        made.expect("a database can be made");
+        format!("mysql://airside:in-tests-only@{}/{name}", self.address)
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -64,6 +93,11 @@ impl Mariadb {
         self.daemon = spawn(self.address, self.folder.path());
     }
 }
+
+pub type Shared = Arc<Mariadb>;
+
+static SHARED: Mutex<Weak<Mariadb>> = Mutex::new(Weak::new());
+static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 #[track_caller]
 fn spawn(address: SocketAddr, folder: &Path) -> Daemon {

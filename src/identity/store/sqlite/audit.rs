@@ -2,24 +2,7 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use crate::identity::store::{AuditEntry, Origin};
-
-/// What was done.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Action {
-    UserCreated,
-    RoleCreated,
-    RoleGranted,
-    RoleRevoked,
-    SessionBegun,
-    SessionEnded,
-    SessionReused,
-    AllSessionsEnded,
-    PasswordChanged,
-    UserDisabled,
-    UserEnabled,
-    RoleDeleted,
-}
+use crate::identity::store::{Action, AuditEntry, Origin};
 
 /// Notes an action on a subject, a user's id or a role; `detail` is what else belongs to it.
 pub(super) fn note(
@@ -68,23 +51,4 @@ pub(super) fn list(
         })
     })?;
     rows.collect()
-}
-
-impl Action {
-    fn word(self) -> &'static str {
-        match self {
-            Self::UserCreated => "user_created",
-            Self::RoleCreated => "role_created",
-            Self::RoleGranted => "role_granted",
-            Self::RoleRevoked => "role_revoked",
-            Self::SessionBegun => "session_begun",
-            Self::SessionEnded => "session_ended",
-            Self::SessionReused => "refresh_token_reused",
-            Self::AllSessionsEnded => "all_sessions_ended",
-            Self::PasswordChanged => "password_changed",
-            Self::UserDisabled => "user_disabled",
-            Self::UserEnabled => "user_enabled",
-            Self::RoleDeleted => "role_deleted",
-        }
-    }
 }

@@ -2,10 +2,12 @@
 
 use rusqlite::Connection;
 
-/// Applies the steps that are missing. The caller keeps other processes out: each step is a
+/// Applies the steps that are missing and gives their names. The caller keeps other processes out: each step is a
 /// transaction, but which ones are missing is asked before.
-pub(super) fn run(connection: &mut Connection) -> Result<(), refinery::Error> {
-    steps::migrations::runner().run(connection).map(drop)
+pub(super) fn run(connection: &mut Connection) -> Result<Vec<String>, refinery::Error> {
+    let report = steps::migrations::runner().run(connection)?;
+    let applied = report.applied_migrations().iter();
+    Ok(applied.map(ToString::to_string).collect())
 }
 
 mod steps {

@@ -44,6 +44,12 @@ impl Sqlite {
         })
     }
 
+    /// Brings the schema up to date, and gives the names of the steps that were missing.
+    pub fn migrate(path: &Path) -> Result<Vec<String>, StoreOpenError> {
+        let (_, applied) = open::alone(path, |writer| Ok(migrate::run(writer)?))?;
+        Ok(applied)
+    }
+
     /// A database that is gone with the process.
     pub fn in_memory(roles: &[RoleName], clock: &Clock) -> Result<Self, StoreOpenError> {
         let writer = open::memory(roles, clock)?;

@@ -38,6 +38,22 @@ pub(super) fn file(
     roles: &[RoleName],
     clock: &Clock,
 ) -> Result<(Connection, Vec<Connection>), StoreOpenError> {
+    let prepare = |writer: &mut Connection| prepare(writer, roles, clock);
+    let (writer, ()) = alone(path, prepare)?;
+    let readers = (0..readers).map(|_| {
+        let reader = connect(path)?;
+        reader.pragma_update(None, "query_only", true)?;
+        Ok(reader)
+    });
+    let readers = readers.collect::<Result<_, rusqlite::Error>>()?;
+    Ok((writer, readers))
+}
+
+/// Opens the file, which is made if it is missing, and does something that other processes wait for.
+pub(super) fn alone<T>(
+    path: &Path,
+    work: impl FnOnce(&mut Connection) -> Result<T, StoreOpenError>,
+) -> Result<(Connection, T), StoreOpenError> {
     if let Some(folder) = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -52,15 +68,9 @@ pub(super) fn file(
     let mut writer = connect(path)?;
     // The mode is kept in the file; a switch takes it exclusively, hence within the lock.
     writer.pragma_update(None, "journal_mode", "WAL")?;
-    prepare(&mut writer, roles, clock)?;
+    let done = work(&mut writer)?;
     drop(lock);
-    let readers = (0..readers).map(|_| {
-        let reader = connect(path)?;
-        reader.pragma_update(None, "query_only", true)?;
-        Ok(reader)
-    });
-    let readers = readers.collect::<Result<_, rusqlite::Error>>()?;
-    Ok((writer, readers))
+    Ok((writer, done))
 }
 
 pub(super) fn memory(roles: &[RoleName], clock: &Clock) -> Result<Connection, StoreOpenError> {

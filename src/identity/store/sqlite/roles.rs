@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, Transaction, params};
 
-use super::audit::{self, Action};
+use super::audit;
 use super::users;
 use crate::identity::role::RoleName;
-use crate::identity::store::{Origin, Role, StoreError};
+use crate::identity::store::{Action, Origin, Role, StoreError};
 use crate::identity::user::UserId;
 
 pub(super) fn all(db: &Connection) -> rusqlite::Result<Vec<Role>> {

@@ -3,11 +3,10 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::audit::{self, Action};
-use super::{revocations, users};
+use super::{audit, revocations, users};
 use crate::identity::refresh::{RefreshHash, Sealed};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
-use crate::identity::store::{Origin, StoreError};
+use crate::identity::store::{Action, Origin, StoreError};
 use crate::identity::user::{User, UserId};
 
 pub(super) fn begin(

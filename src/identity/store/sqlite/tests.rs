@@ -1,4 +1,5 @@
-//! What the SQLite store promises beyond its SQL: privacy, transactions, and order among processes.
+//! What SQLite has of its own: private files, settings, and order among processes. What each store
+//! promises is proved in `tests/it/store`.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -7,11 +8,6 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use crate::base::decode::FromText;
-use crate::identity::email::Email;
-use crate::identity::password::{PasswordPool, PasswordRules, PlainPassword};
-use crate::identity::store::{Actor, Source};
-use crate::identity::user::BeforeCreate;
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -27,31 +23,6 @@ fn open(path: &Path) -> Result<Sqlite, StoreOpenError> {
         &[RoleName::admin(), RoleName::customer()],
         &Clock::at(NOW),
     )
-}
-
-fn role(name: &str) -> RoleName {
-    RoleName::from_text(name).unwrap()
-}
-
-fn origin() -> Origin {
-    Origin {
-        actor: Actor::Shell,
-        at: NOW,
-        source: Source::default(),
-    }
-}
-
-async fn user(email: &str, roles: &[RoleName]) -> NewUser {
-    let email = Email::parse(email).unwrap();
-    let rules = PasswordRules { min_length: 8 };
-    let plain = PlainPassword::new("correct horse");
-    let before = BeforeCreate {
-        password: plain.accept(rules, email.key()).unwrap(),
-        email,
-        roles: roles.to_vec(),
-    };
-    let pool = PasswordPool::start(10, 1, 1).unwrap();
-    before.run(&pool, NOW).await.unwrap()
 }
 
 /// The audit log as `actor action subject detail`.
@@ -127,123 +98,4 @@ async fn rule_27_each_connection_has_its_settings() {
         assert_eq!(store.read(settings).await, expected);
     }
     assert_eq!(store.write(move |tx| Ok(settings(tx)?)).await, expected);
-}
-
-#[tokio::test]
-async fn rule_13_the_column_takes_nothing_but_a_hash() {
-    let store = Sqlite::in_memory(&[], &Clock::at(NOW)).unwrap();
-    let insert = |hash: String| {
-        store.write(move |tx| {
-            let sql = "INSERT INTO users (id, email, email_key, password_hash, created_at)
-                       VALUES (?, 'a@x', ?, ?, 0)";
-            let id = UserId::new(NOW).to_string();
-            Ok(tx.execute(sql, (&id, id.as_bytes(), hash))?)
-        })
-    };
-    for plain in ["correct horse", "", "x", &"x".repeat(60)] {
-        assert!(insert(plain.to_owned()).await.is_err(), "{plain}");
-    }
-    assert_eq!(insert(format!("$2b$12${}", ".".repeat(53))).await, Ok(1));
-}
-
-#[tokio::test]
-async fn rule_28_a_change_and_its_audit_row_are_one() {
-    let (_folder, path) = folder();
-    let store = open(&path).unwrap();
-    let ann = user("ann@x.org", &[RoleName::customer()]).await;
-    let id = ann.id();
-    let made = store.create_user(ann.clone(), origin()).await.unwrap();
-    assert_eq!(
-        (made.id, made.roles, made.token_version),
-        (id, vec!["customer".to_owned()], 0)
-    );
-    assert_eq!(
-        store.create_user(ann, origin()).await,
-        Err(StoreError::EmailTaken)
-    );
-    let lost = user("bob@x.org", &[RoleName::customer(), role("nobody")]).await;
-    let bob = lost.email().key().clone();
-    assert_eq!(
-        store.create_user(lost, origin()).await,
-        Err(StoreError::UnknownRole)
-    );
-    assert!(store.credentials(bob).await.unwrap().is_none());
-    store.create_role(role("crew"), origin()).await.unwrap();
-    assert_eq!(
-        store.create_role(role("crew"), origin()).await,
-        Err(StoreError::RoleExists)
-    );
-    for _ in 0..2 {
-        store.grant_role(id, role("crew"), origin()).await.unwrap();
-    }
-    for _ in 0..2 {
-        store.revoke_role(id, role("crew"), origin()).await.unwrap();
-    }
-    assert_eq!(
-        audit(&path)[2..],
-        [
-            format!("shell user_created {id} customer"),
-            "shell role_created crew ".to_owned(),
-            format!("shell role_granted {id} crew"),
-            format!("shell role_revoked {id} crew"),
-        ]
-    );
-    // Rule 18: each real change ends the tokens from before it.
-    assert_eq!(store.user(id).await.unwrap().unwrap().token_version, 2);
-}
-
-#[tokio::test]
-async fn roles_are_given_only_where_both_sides_exist() {
-    let store = Sqlite::in_memory(&[RoleName::admin()], &Clock::at(NOW)).unwrap();
-    let ann = user("ann@x.org", &[]).await;
-    let (id, nobody) = (ann.id(), UserId::new(NOW));
-    store.create_user(ann, origin()).await.unwrap();
-    let unknown_role = Err(StoreError::UnknownRole);
-    assert_eq!(
-        store.grant_role(id, role("crew"), origin()).await,
-        unknown_role
-    );
-    assert_eq!(
-        store.revoke_role(id, role("crew"), origin()).await,
-        unknown_role
-    );
-    let unknown_user = Err(StoreError::UnknownUser);
-    assert_eq!(
-        store.grant_role(nobody, RoleName::admin(), origin()).await,
-        unknown_user
-    );
-    assert_eq!(
-        store.revoke_role(nobody, RoleName::admin(), origin()).await,
-        unknown_user
-    );
-}
-
-#[tokio::test]
-async fn rule_19_of_two_admins_who_demote_each_other_one_remains() {
-    let (_folder, path) = folder();
-    let store = open(&path).unwrap();
-    // Another process on the same file, so that one writing thread is not what saves it.
-    let other = open(&path).unwrap();
-    let (ann, bob) = (
-        user("ann@x.org", &[RoleName::admin()]).await,
-        user("bob@x.org", &[RoleName::admin()]).await,
-    );
-    let (ann_id, bob_id) = (ann.id(), bob.id());
-    store.create_user(ann, origin()).await.unwrap();
-    store.create_user(bob, origin()).await.unwrap();
-    for _ in 0..20 {
-        let (one, two) = tokio::join!(
-            store.revoke_role(ann_id, RoleName::admin(), origin()),
-            other.revoke_role(bob_id, RoleName::admin(), origin()),
-        );
-        let demoted = match (one, two) {
-            (Ok(()), Err(StoreError::LastAdmin)) => ann_id,
-            (Err(StoreError::LastAdmin), Ok(())) => bob_id,
-            both => panic!("{both:?}"),
-        };
-        store
-            .grant_role(demoted, RoleName::admin(), origin())
-            .await
-            .unwrap();
-    }
 }

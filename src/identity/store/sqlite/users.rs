@@ -3,11 +3,10 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::audit::{self, Action};
-use super::{revocations, roles, sessions};
+use super::{audit, revocations, roles, sessions};
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
-use crate::identity::store::{Credentials, Origin, StoreError};
+use crate::identity::store::{Action, Credentials, Origin, StoreError};
 use crate::identity::user::{NewUser, User, UserId};
 
 pub(super) fn create(
