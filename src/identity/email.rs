@@ -35,7 +35,7 @@ impl Email {
         let written: String = text.trim().nfc().collect();
         // One character at a time: lower-casing a whole word would make a Greek sigma depend on
         // where it stands.
-        let key: String = written.chars().flat_map(char::to_lowercase).nfc().collect();
+        let key = EmailKey::part(&written);
         if written.len().max(key.len()) > MAX_BYTES {
             return Err(BadEmail::TooLong);
         }
@@ -63,6 +63,11 @@ impl Email {
 }
 
 impl EmailKey {
+    /// A text in the form of a key, such as the part of an address that is searched for.
+    pub fn part(text: &str) -> String {
+        text.nfc().flat_map(char::to_lowercase).nfc().collect()
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -2,6 +2,7 @@
 
 use super::{Admin, Service, assignment};
 use crate::base::decode::FromText;
+use crate::identity::email::EmailKey;
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::{AuditEntry, Source};
@@ -27,7 +28,7 @@ impl Service {
         let after = cursor
             .map(|cursor| UserId::parse(cursor).ok_or_else(bad_cursor))
             .transpose()?;
-        let query = query.to_lowercase();
+        let query = EmailKey::part(query);
         let found = self
             .store
             .users(query, after, limit.saturating_add(1))

@@ -96,7 +96,8 @@ pub trait UserStore: Send + Sync {
     async fn revocations(&self, from: u64, horizon: u64)
     -> Result<(Vec<Revoked>, u64), StoreError>;
 
-    /// Users in the order of their ids, after `after`; with `query`, those whose address has it in it.
+    /// Users in the order of their ids, after `after`; those whose address has `query` in it, which has the
+    /// form of a key.
     async fn users(
         &self,
         query: String,

@@ -20,7 +20,9 @@ use tempfile::TempDir;
 use crate::support::mariadb::{Mariadb, Shared};
 
 mod cases;
+mod people;
 mod races;
+mod sessions;
 mod values;
 
 /// Runs each case on each store.
@@ -60,6 +62,22 @@ on_each_store! {
         rule_21_one_address_written_differently_is_taken
         the_longest_values_and_nul_come_back_whole
         a_user_may_have_more_roles_than_fit_a_short_text;
+    sessions:
+        a_session_begins_and_is_listed_until_it_ends
+        rule_17_a_refresh_token_is_replaced_and_its_successor_comes_again_for_a_while
+        rule_17_a_token_used_again_too_late_ends_the_session
+        rule_17_of_many_who_rotate_at_once_all_get_one_successor
+        a_session_that_is_over_is_not_rotated
+        rule_18_what_ends_tokens_is_told_in_order_to_everyone
+        a_password_changes_once_and_a_better_hash_takes_only_its_place
+        what_has_had_its_time_is_cleared_away;
+    people:
+        users_are_listed_in_order_and_by_a_part_of_the_address
+        rule_19_the_last_admin_who_can_sign_in_is_not_disabled
+        rule_19_of_two_admins_who_disable_each_other_one_remains
+        a_disabled_user_has_no_session_and_begins_none
+        a_role_goes_when_nobody_has_it
+        rule_28_the_audit_log_is_read_newest_first;
     races:
         rule_20_of_fifty_who_take_one_address_one_gets_it
         rule_19_of_two_admins_who_demote_each_other_one_remains
@@ -224,6 +242,14 @@ fn origin() -> Origin {
         actor: Actor::Shell,
         at: NOW,
         source: Source::default(),
+    }
+}
+
+/// The same, later.
+fn at(millis: u64) -> Origin {
+    Origin {
+        at: NOW + millis,
+        ..origin()
     }
 }
 

@@ -117,8 +117,7 @@ pub(super) async fn list(
     limit: u32,
 ) -> Result<Vec<User>, Failure> {
     // Every id is greater than the empty text; `LOCATE` finds the empty text in every address.
-    let select =
-        "SELECT id FROM users WHERE id > ? AND LOCATE(?, LOWER(email)) > 0 ORDER BY id LIMIT ?";
+    let select = "SELECT id FROM users WHERE id > ? AND LOCATE(CAST(? AS BINARY), email_key) > 0 ORDER BY id LIMIT ?";
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let ids: Vec<String> = db.exec(select, (after, query, limit)).await?;
     let mut users = Vec::new();

@@ -67,7 +67,9 @@ pub(super) fn list(
     limit: u32,
 ) -> rusqlite::Result<Vec<User>> {
     // Every id is greater than the empty text; every address has the empty text in it.
-    let sql = format!("{COLUMNS} WHERE id > ? AND instr(email, ?) > 0 ORDER BY id LIMIT ?");
+    let sql = format!(
+        "{COLUMNS} WHERE id > ? AND instr(CAST(email_key AS TEXT), ?) > 0 ORDER BY id LIMIT ?"
+    );
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let mut select = db.prepare_cached(&sql)?;
     let rows = select.query_map(params![after, query, limit], user)?;
