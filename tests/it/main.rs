@@ -17,6 +17,7 @@ mod identity;
 mod layers;
 mod lifecycle;
 mod limits;
+mod mysql;
 mod passing;
 mod paths;
 mod refusals;

@@ -21,6 +21,7 @@ use super::wait::PATIENCE;
 pub struct Mariadb {
     address: SocketAddr,
     daemon: Daemon,
+    arguments: Vec<String>,
     folder: TempDir,
 }
 
@@ -28,9 +29,16 @@ impl Mariadb {
     /// Sets one up, starts it, and waits until it answers: a matter of seconds.
     #[track_caller]
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with arguments of the test's own.
+    #[track_caller]
+    pub fn start_with(arguments: &[String]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut install = Command::new("mariadb-install-db");
         install
+            .env("TMPDIR", folder.path())
             .args(["--no-defaults", "--skip-test-db", "--skip-name-resolve"])
             .arg("--auth-root-authentication-method=normal")
             .arg(option("datadir", &folder.path().join("data")))
@@ -38,10 +46,11 @@ impl Mariadb {
         run(&mut install, PACKAGE);
         std::fs::write(folder.path().join("init.sql"), INIT).expect("a file can be written");
         let address = port::free();
-        let daemon = spawn(address, folder.path());
+        let daemon = spawn(address, folder.path(), arguments);
         Self {
             address,
             daemon,
+            arguments: arguments.to_vec(),
             folder,
         }
     }
@@ -86,11 +95,27 @@ impl Mariadb {
         &mut self.daemon
     }
 
-    /// Kills it as a power cut would, and starts it at the same address on the same data.
+    /// Starts it again at the same address on the same data, after its daemon was killed.
+    #[track_caller]
+    pub fn revive(&mut self) {
+        self.daemon = spawn(self.address, self.folder.path(), &self.arguments);
+    }
+
+    /// Kills it as a power cut would, and starts it again.
     #[track_caller]
     pub fn restart(&mut self) {
         self.daemon.kill();
-        self.daemon = spawn(self.address, self.folder.path());
+        self.revive();
+    }
+
+    /// A connection that may do everything, past the network and its limits.
+    pub async fn as_root(&self) -> mysql_async::Conn {
+        let opts = mysql_async::OptsBuilder::default()
+            .user(Some("root"))
+            .socket(Some(
+                self.folder.path().join("socket").display().to_string(),
+            ));
+        mysql_async::Conn::new(opts).await.expect("a connection")
     }
 }
 
@@ -100,9 +125,11 @@ static SHARED: Mutex<Weak<Mariadb>> = Mutex::new(Weak::new());
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 #[track_caller]
-fn spawn(address: SocketAddr, folder: &Path) -> Daemon {
+fn spawn(address: SocketAddr, folder: &Path, arguments: &[String]) -> Daemon {
     let mut command = Command::new("mariadbd");
     command
+        // A server that starts clears the temporary tables of all that share the folder.
+        .env("TMPDIR", folder)
         .args(["--no-defaults", "--skip-name-resolve", "--skip-log-bin"])
         .args(["--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"])
         // As in a server that is set up with care: the store must not lean on a lenient one.
@@ -112,6 +139,7 @@ fn spawn(address: SocketAddr, folder: &Path) -> Daemon {
         .arg(option("socket", &folder.join("socket")))
         .arg(option("pid-file", &folder.join("pid")))
         .arg(option("init-file", &folder.join("init.sql")))
+        .args(arguments)
         .args(as_root());
     let mut daemon = Daemon::start(&mut command, PACKAGE);
     // The file above is worked off before the first connection is greeted.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -96,6 +97,11 @@ impl Airside {
         &mut self.daemon
     }
 
+    /// Runs another command of the program on the same configuration.
+    pub fn command(&self, arguments: &[&str], stdin: &str) -> Output {
+        self.set_up.command(arguments, stdin)
+    }
+
     pub fn stderr(&self) -> String {
         self.daemon.stderr()
     }
@@ -171,6 +177,29 @@ impl SetUp {
             set_up: self,
             daemon,
         }
+    }
+
+    /// Runs another command of the program on this configuration, with something to read.
+    pub fn command(&self, arguments: &[&str], stdin: &str) -> Output {
+        self.write();
+        let mut child = Command::new(PROGRAM)
+            .env_remove("AIRSIDE_CONFIG")
+            .env("NO_COLOR", "1")
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .arg("-c")
+            .arg(self.file_path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        // A command that does not read may have ended.
+        let _ = child
+            .stdin
+            .take()
+            .map(|mut pipe| pipe.write_all(stdin.as_bytes()));
+        child.wait_with_output().expect("it ends")
     }
 
     /// Runs the program, which must end by itself.

@@ -21,6 +21,16 @@ pub fn until<T>(patience: Duration, mut probe: impl FnMut() -> Option<T>) -> Opt
     }
 }
 
+/// Waits for `condition`, which is asked of something else than this process, or fails naming it.
+pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + 3 * PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        // Between two looks; nothing depends on how long it is.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 /// Waits for `condition`, or fails naming it.
 #[track_caller]
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {

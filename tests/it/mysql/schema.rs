@@ -1,0 +1,159 @@
+//! The schema's steps: applied once, checked ever after, taken up again where they broke off.
+
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use super::{Site, set_up};
+use crate::support::mariadb::Mariadb;
+use crate::support::server::SetUp;
+use crate::support::wait::wait_until;
+
+/// Runs `airside migrate`: its exit code and what it printed.
+fn migrate(set_up: &SetUp) -> (i32, String) {
+    let output = set_up.command(&["migrate"], "");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(said).unwrap(),
+    )
+}
+
+const ALL: &str =
+    "applied V1__users\napplied V2__roles\napplied V3__user_roles\napplied V4__audit_log\n";
+const NOTHING: &str = "the schema is up to date\n";
+
+#[tokio::test]
+async fn rule_25_migrate_says_what_it_did_on_either_store() {
+    let server = Mariadb::shared();
+    let url = server.new_database("migrate").await;
+    for store in ["sqlite:users.db", &url] {
+        let (set_up, _origin) = set_up(store);
+        assert_eq!(migrate(&set_up), (0, ALL.to_owned()), "{store}");
+        assert_eq!(migrate(&set_up), (0, NOTHING.to_owned()), "{store}");
+    }
+    let site = Site::ready(&url).await;
+    assert_eq!(site.sign_up("ann@x.org").await.status, 201);
+}
+
+#[tokio::test]
+async fn rule_25_a_step_that_has_changed_since_is_refused_until_that_is_put_right() {
+    let server = Mariadb::shared();
+    let url = server.new_database("changed").await;
+    let (set_up, _origin) = set_up(&url);
+    migrate(&set_up);
+    let mut conn = Conn::from_url(&url).await.unwrap();
+    let change =
+        |by: &str| format!("UPDATE schema_steps SET checksum = checksum {by} WHERE version = 2");
+    conn.query_drop(change("- 1")).await.unwrap();
+    let (code, said) = migrate(&set_up);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("step V2__roles has changed since it was applied"),
+        "{said}"
+    );
+    let site = Site::start(&url);
+    let named = async || {
+        site.readiness()
+            .await
+            .1
+            .to_string()
+            .contains("V2__roles has changed")
+    };
+    wait_until("the reason in /readyz", named).await;
+    assert!(site.gateway.stderr().contains("V2__roles has changed"));
+    assert_eq!(site.sign_in("ann@x.org").await.status, 503);
+    conn.query_drop(change("+ 1")).await.unwrap();
+    site.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn rule_25_a_schema_of_a_newer_version_is_left_alone() {
+    let server = Mariadb::shared();
+    let url = server.new_database("newer").await;
+    let (set_up, _origin) = set_up(&url);
+    migrate(&set_up);
+    let mut conn = Conn::from_url(&url).await.unwrap();
+    let insert = "INSERT INTO schema_steps VALUES (99, 'future', 1, 1, 1)";
+    conn.query_drop(insert).await.unwrap();
+    let (code, said) = migrate(&set_up);
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("step V99__future is not known here"),
+        "{said}"
+    );
+}
+
+/// A process that dies between the server's change and its own note of it leaves both orders behind.
+#[tokio::test]
+async fn rule_25_a_step_that_broke_off_is_taken_up_again() {
+    let server = Mariadb::shared();
+    let url = server.new_database("broken").await;
+    let (set_up, _origin) = set_up(&url);
+    migrate(&set_up);
+    let mut conn = Conn::from_url(&url).await.unwrap();
+    // Before and after the server did the third step; the fourth was never begun.
+    for done in [false, true] {
+        conn.query_drop("DROP TABLE audit_log").await.unwrap();
+        conn.query_drop("DELETE FROM schema_steps WHERE version = 4")
+            .await
+            .unwrap();
+        conn.query_drop("UPDATE schema_steps SET done_at = NULL WHERE version = 3")
+            .await
+            .unwrap();
+        if !done {
+            conn.query_drop("DROP TABLE user_roles").await.unwrap();
+        }
+        let rest = "applied V3__user_roles\napplied V4__audit_log\n";
+        assert_eq!(migrate(&set_up), (0, rest.to_owned()), "{done}");
+        assert_eq!(migrate(&set_up), (0, NOTHING.to_owned()));
+    }
+    let site = Site::ready(&url).await;
+    assert_eq!(site.sign_up("ann@x.org").await.status, 201);
+}
+
+#[tokio::test]
+async fn rule_25_another_programs_table_is_not_taken_for_ours() {
+    let server = Mariadb::shared();
+    let url = server.new_database("foreign").await;
+    let mut conn = Conn::from_url(&url).await.unwrap();
+    conn.query_drop("CREATE TABLE roles (id INT)")
+        .await
+        .unwrap();
+    let (set_up, _origin) = set_up(&url);
+    // Also not at the second look, when the step was tried before.
+    for _ in 0..2 {
+        let (code, said) = migrate(&set_up);
+        assert_eq!(code, 1);
+        assert!(
+            said.contains("V2__roles") && said.contains("a database of its own"),
+            "{said}"
+        );
+    }
+    conn.query_drop("DROP TABLE roles").await.unwrap();
+    let (code, said) = migrate(&set_up);
+    assert_eq!((code, said.lines().count()), (0, 3), "{said}");
+}
+
+#[tokio::test]
+async fn rule_25_migrations_killed_at_any_moment_end_whole() {
+    let server = Mariadb::shared();
+    let url = server.new_database("killed").await;
+    let mut conn = Conn::from_url(&url).await.unwrap();
+    let done = "SELECT COUNT(*) FROM schema_steps WHERE done_at IS NOT NULL";
+    // Killed a little later each time, until there is nothing left to do.
+    for round in 0u64.. {
+        let mut site = Site::start(&url);
+        let moment = std::time::Instant::now() + std::time::Duration::from_micros(500 * round);
+        wait_until("the moment", async || std::time::Instant::now() >= moment).await;
+        site.gateway.daemon().kill();
+        if conn
+            .query_first::<u32, _>(done)
+            .await
+            .is_ok_and(|done| done == Some(4))
+        {
+            break;
+        }
+    }
+    let site = Site::ready(&url).await;
+    assert_eq!(site.sign_up("ann@x.org").await.status, 201);
+}
