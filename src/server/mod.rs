@@ -45,6 +45,8 @@ pub enum StartError {
     Config(Report),
     #[error("identity: {0}")]
     Identity(#[from] crate::identity::OpenError),
+    #[error("can't take signals: {0}")]
+    Signals(std::io::Error),
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("can't listen on {address} ({purpose}): {why}")]
@@ -127,6 +129,7 @@ impl Assembly {
 
     /// Runs until a signal ends it. `ready` is called once everything can be listened on.
     pub fn run(mut self, ready: impl FnOnce()) -> Result<(), StartError> {
+        stop::survive_hangup_and_quit().map_err(StartError::Signals)?;
         self.add_own_apps();
         preflight::exit_when_a_listener_fails();
         let mut server = Server::new_with_opt_and_conf(None, self.server_conf());

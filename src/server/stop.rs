@@ -1,9 +1,13 @@
 //! Leaving: SIGTERM lets what is in flight finish, SIGINT and a second SIGTERM don't wait.
 
+use std::io;
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
+use signal_hook::consts::{SIGHUP, SIGQUIT};
+use signal_hook::iterator::Signals;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
@@ -31,13 +35,6 @@ impl ShutdownSignalWatch for Stop {
             // Without handlers the signals have their default effect: the process ends.
             return std::future::pending().await;
         };
-        let ignored = [
-            (SignalKind::hangup(), "reloading"),
-            (SignalKind::quit(), "upgrading"),
-        ];
-        for (kind, what) in ignored {
-            tokio::spawn(ignore(kind, what));
-        }
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => return ShutdownSignal::FastShutdown,
@@ -70,12 +67,22 @@ fn listen(kind: SignalKind) -> Option<Signal> {
         .ok()
 }
 
-/// Without a handler these would kill the process.
-async fn ignore(kind: SignalKind, what: &str) {
-    let Some(mut signal) = listen(kind) else {
-        return;
+/// Takes the signals that would kill a process without a handler, from now on. Errors: the system has no thread
+/// or no handler to give.
+pub fn survive_hangup_and_quit() -> io::Result<()> {
+    let mut signals = Signals::new([SIGHUP, SIGQUIT])?;
+    let work = move || {
+        for signal in signals.forever() {
+            let what = if signal == SIGHUP {
+                "reloading"
+            } else {
+                "upgrading"
+            };
+            log::warn!("{what} by a signal is not built yet; nothing was done");
+        }
     };
-    while signal.recv().await.is_some() {
-        log::warn!("{what} by a signal is not built yet; nothing was done");
-    }
+    thread::Builder::new()
+        .name("airside-signals".to_owned())
+        .spawn(work)
+        .map(drop)
 }
