@@ -206,7 +206,10 @@ fn server_of(text: &str) -> Option<(&str, u16)> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
-            (host, (!port.is_empty()).then_some(port.strip_prefix(':')?))
+            match port {
+                "" => (host, None),
+                port => (host, Some(port.strip_prefix(':')?)),
+            }
         }
         None => match text.split_once(':') {
             Some((host, port)) => (host, Some(port)),
