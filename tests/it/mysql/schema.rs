@@ -18,8 +18,15 @@ fn migrate(set_up: &SetUp) -> (i32, String) {
     )
 }
 
-const ALL: &str =
-    "applied V1__users\napplied V2__roles\napplied V3__user_roles\napplied V4__audit_log\n";
+const ALL: &str = "applied V1__users
+applied V2__roles
+applied V3__user_roles
+applied V4__audit_log
+\
+                   applied V5__sessions
+applied V6__refresh_tokens
+applied V7__revocations
+";
 const NOTHING: &str = "the schema is up to date\n";
 
 #[tokio::test]
@@ -91,19 +98,19 @@ async fn rule_25_a_step_that_broke_off_is_taken_up_again() {
     let (set_up, _origin) = set_up(&url);
     migrate(&set_up);
     let mut conn = Conn::from_url(&url).await.unwrap();
-    // Before and after the server did the third step; the fourth was never begun.
+    // Before and after the server did the last step but one; the last one was never begun.
     for done in [false, true] {
-        conn.query_drop("DROP TABLE audit_log").await.unwrap();
-        conn.query_drop("DELETE FROM schema_steps WHERE version = 4")
-            .await
-            .unwrap();
-        conn.query_drop("UPDATE schema_steps SET done_at = NULL WHERE version = 3")
-            .await
-            .unwrap();
-        if !done {
-            conn.query_drop("DROP TABLE user_roles").await.unwrap();
+        for sql in [
+            "DROP TABLE revocations",
+            "DELETE FROM schema_steps WHERE version = 7",
+            "UPDATE schema_steps SET done_at = NULL WHERE version = 6",
+        ] {
+            conn.query_drop(sql).await.unwrap();
         }
-        let rest = "applied V3__user_roles\napplied V4__audit_log\n";
+        if !done {
+            conn.query_drop("DROP TABLE refresh_tokens").await.unwrap();
+        }
+        let rest = "applied V6__refresh_tokens\napplied V7__revocations\n";
         assert_eq!(migrate(&set_up), (0, rest.to_owned()), "{done}");
         assert_eq!(migrate(&set_up), (0, NOTHING.to_owned()));
     }
@@ -131,7 +138,7 @@ async fn rule_25_another_programs_table_is_not_taken_for_ours() {
     }
     conn.query_drop("DROP TABLE roles").await.unwrap();
     let (code, said) = migrate(&set_up);
-    assert_eq!((code, said.lines().count()), (0, 3), "{said}");
+    assert_eq!((code, said.lines().count()), (0, 6), "{said}");
 }
 
 #[tokio::test]
@@ -149,7 +156,7 @@ async fn rule_25_migrations_killed_at_any_moment_end_whole() {
         if conn
             .query_first::<u32, _>(done)
             .await
-            .is_ok_and(|done| done == Some(4))
+            .is_ok_and(|done| done == Some(7))
         {
             break;
         }

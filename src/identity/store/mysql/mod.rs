@@ -6,7 +6,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Transaction};
+use mysql_async::{Conn, Row, Transaction};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -264,8 +264,14 @@ impl UserStore for Mysql {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(async |db| Ok(db.query_drop("SELECT 1").await?))
-            .await
+        // A server that was made a replica answers, and yet nobody can sign in.
+        self.read(async |db| {
+            let select = "SELECT 1 FROM DUAL WHERE @@global.read_only IN (0, 'OFF')";
+            let writes: Option<Row> = db.query_first(select).await?;
+            let only_reads = || StoreError::Unavailable("the server only reads".to_owned());
+            Ok(writes.map(drop).ok_or_else(only_reads)?)
+        })
+        .await
     }
 
     async fn prepared(&self) -> Result<(), StoreError> {

@@ -114,6 +114,11 @@ pub(super) async fn end(
     id: SessionId,
     origin: &Origin,
 ) -> Result<(), Failure> {
+    match users::lock(tx, user).await {
+        // Who is not there has no session.
+        Err(Failure::Refused(_)) => return Err(StoreError::UnknownSession.into()),
+        locked => locked?,
+    }
     if !close(tx, user, id, origin.at).await? {
         return Err(StoreError::UnknownSession.into());
     }

@@ -116,12 +116,15 @@ pub(super) async fn list(
     after: Option<UserId>,
     limit: u32,
 ) -> Result<Vec<User>, Failure> {
-    // Every id is greater than the empty text; `LOCATE` finds the empty text in every address.
-    let select = "SELECT id FROM users WHERE id > ? AND LOCATE(CAST(? AS BINARY), email_key) > 0 ORDER BY id LIMIT ?";
+    // Every id is greater than the empty text; `LOCATE` finds the empty text in every address. The key
+    // is in small letters, and its bytes are compared.
+    let select =
+        "SELECT id FROM users WHERE id > ? AND LOCATE(?, email_key) > 0 ORDER BY id LIMIT ?";
     let after = after.map(|id| id.to_string()).unwrap_or_default();
-    let ids: Vec<String> = db.exec(select, (after, query, limit)).await?;
+    let rows: Vec<Row> = db.exec(select, (after, query.as_bytes(), limit)).await?;
     let mut users = Vec::new();
-    for id in ids {
+    for row in rows {
+        let (id,): (String,) = from_row_opt(row)?;
         let id = UserId::parse(&id)
             .ok_or_else(|| StoreError::Unavailable("a user's id is none".to_owned()))?;
         // One that goes in between is left out.
