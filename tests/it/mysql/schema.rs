@@ -43,6 +43,35 @@ async fn rule_25_migrate_says_what_it_did_on_either_store() {
 }
 
 #[tokio::test]
+async fn the_account_that_serves_need_not_be_the_one_that_migrates() {
+    let server = Mariadb::shared();
+    let url = server.new_database("grants").await;
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let mut root = server.as_root().await;
+    let may_serve = "SELECT, INSERT, UPDATE, DELETE";
+    let may_migrate = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES";
+    for (user, grants) in [("serves", may_serve), ("migrates", may_migrate)] {
+        for sql in [
+            format!("CREATE USER '{user}'@'127.0.0.1' IDENTIFIED BY 'in-tests-only'"),
+            format!("GRANT {grants} ON {database}.* TO '{user}'@'127.0.0.1'"),
+        ] {
+            root.query_drop(sql).await.unwrap();
+        }
+    }
+    let serving = url.replace("//airside:", "//serves:");
+    let (code, said) = migrate(&set_up(&serving).0);
+    assert_eq!(code, 1);
+    assert!(said.contains("CREATE command denied"), "{said}");
+    assert_eq!(
+        migrate(&set_up(&url.replace("//airside:", "//migrates:")).0).0,
+        0
+    );
+    let site = Site::ready(&serving).await;
+    assert_eq!(site.sign_up("ann@x.org").await.status, 201);
+    assert_eq!(site.sign_in("ann@x.org").await.status, 200);
+}
+
+#[tokio::test]
 async fn rule_25_a_step_that_has_changed_since_is_refused_until_that_is_put_right() {
     let server = Mariadb::shared();
     let url = server.new_database("changed").await;
