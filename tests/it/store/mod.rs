@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::support::mariadb::{Mariadb, Shared};
 
 mod cases;
+mod deadlock;
 mod people;
 mod races;
 mod sessions;
@@ -171,7 +172,7 @@ impl Backend for OnSqlite {
 struct OnMysql {
     stores: [Arc<dyn UserStore>; 2],
     url: String,
-    _server: Shared,
+    server: Shared,
 }
 
 impl OnMysql {
@@ -185,7 +186,7 @@ impl OnMysql {
         Self {
             stores,
             url,
-            _server: server,
+            server,
         }
     }
 
