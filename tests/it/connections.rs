@@ -1,10 +1,12 @@
 //! Connections on both sides: kept, pipelined, upgraded, cut off by the upstream or by the client.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::support::edge::{self, assert_refused, get, request};
 use crate::support::origin::{Answer, Reply, Request};
@@ -259,4 +261,55 @@ identity: { listen: "{identity}", store: "sqlite:{folder}/a.db", keys: "{folder}
     let answer = airside.raw().exchange(request("GET", "/ws", &upgrade));
     assert_refused(&answer, 401, "unauthenticated");
     assert_eq!(origin.count(), 0);
+}
+
+/// A server whose queue of connections is full: further ones get no answer at all, as through a firewall that
+/// drops. Holds what fills it.
+fn unanswering() -> (SocketAddr, Vec<Socket>) {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&address.into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut held = vec![listener];
+    for _ in 0..4 {
+        let filler = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        filler.set_nonblocking(true).unwrap();
+        // Still on its way, or in the queue; both fill it.
+        let _ = filler.connect(&address.into());
+        held.push(filler);
+    }
+    (address, held)
+}
+
+#[test]
+fn a_server_that_does_not_answer_a_connection_is_a_504_after_three_seconds() {
+    let (address, _held) = unanswering();
+    let airside = edge::with_top(
+        "upstreams:\n  silent: { servers: [\"{silent}\"] }",
+        "  - { path: /a, upstream: silent }\n  - { path: /own, respond: { body: here } }\n",
+    );
+    let airside = airside.set("silent", address).start();
+    let begun = Instant::now();
+    let mut raw = airside.raw();
+    let answer = raw.exchange(get("/a"));
+    let body = assert_refused(&answer, 504, "upstream_timeout");
+    assert_eq!(body["title"], "The service did not answer in time");
+    let took = begun.elapsed();
+    assert!(
+        (Duration::from_secs(3)..Duration::from_secs(6)).contains(&took),
+        "{took:?}"
+    );
+    // What does not need that server is not held up by it.
+    assert_eq!(airside.raw().exchange(get("/own")).status, 200);
+    let log = airside.wait_for_access_log(2);
+    let line = log.iter().find(|line| line["path"] == "/a").unwrap();
+    assert_eq!(
+        (&line["code"], &line["reason"], &line["attempts"]),
+        (
+            &"upstream_timeout".into(),
+            &"connect_timeout".into(),
+            &1.into()
+        )
+    );
 }
