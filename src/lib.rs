@@ -22,7 +22,7 @@
 //! | a way to count | `limit/` |
 //! | a way to choose a server | `upstream/balance.rs` |
 //! | a refusal's code | `base/reply.rs` |
-//! | an endpoint of identity | `identity/http/`, its rule in `identity/service.rs`, its verb in `identity/store/` |
+//! | an endpoint of identity | `identity/http/`, its rule in `identity/service/`, its verb in `identity/store/` |
 //! | a command | a file in `cli/` |
 
 pub mod admin;

@@ -9,6 +9,6 @@ pub fn execute() -> anyhow::Result<ExitCode> {
         env!("AIRSIDE_COMMIT")
     );
     println!("pingora {}", env!("AIRSIDE_PINGORA"));
-    println!("features: identity (sqlite), allocator mimalloc");
+    println!("features: identity (sqlite, mysql), allocator mimalloc");
     Ok(ExitCode::SUCCESS)
 }
