@@ -10,6 +10,7 @@ use crate::support::people::{self, AUDIENCE, Answer, PASSWORD, Site, account};
 mod admin;
 mod bodies;
 mod keys;
+mod sessions;
 
 #[tokio::test]
 async fn an_account_is_made_and_signs_in_both_ways() {
