@@ -44,6 +44,31 @@ pub struct Rotation {
     pub idle: u64,
 }
 
+/// A refresh token's row with its session's, as a store finds it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    pub session: Session,
+    pub user: UserId,
+    /// Was the session ended?
+    pub ended: bool,
+    pub replaced_at: Option<u64>,
+    /// Kept for the grace time at least.
+    pub successor: Option<Sealed>,
+}
+
+/// What the rules say of a refresh token that was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// Its session has ended, by whatever cause.
+    Over,
+    /// It is the session's current one.
+    Current,
+    /// It was replaced a moment ago, by this one.
+    Repeated(Sealed),
+    /// It was replaced long ago, so that two have it.
+    Reused,
+}
+
 /// What became of a rotation.
 #[derive(Debug, Clone)]
 pub enum Rotated {
@@ -59,6 +84,25 @@ pub enum Rotated {
     Reused,
     /// No current session has the token.
     Unknown,
+}
+
+impl Rotation {
+    /// Judges the token that was shown, at a time in unix milliseconds (rule 17). Every store asks here.
+    pub fn judge(&self, shown: &Shown, at: u64) -> Judgement {
+        let unused_until = shown.session.used_at.saturating_add(self.idle);
+        if shown.ended || at >= shown.session.expires_at || at >= unused_until {
+            return Judgement::Over;
+        }
+        let Some(replaced_at) = shown.replaced_at else {
+            return Judgement::Current;
+        };
+        match &shown.successor {
+            Some(successor) if at < replaced_at.saturating_add(self.grace) => {
+                Judgement::Repeated(successor.clone())
+            }
+            _ => Judgement::Reused,
+        }
+    }
 }
 
 impl SessionId {

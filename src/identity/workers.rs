@@ -66,7 +66,8 @@ impl<Tool: Send + 'static> Workers<Tool> {
     }
 
     /// How many jobs wait for a thread.
-    pub fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }

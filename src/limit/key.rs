@@ -74,21 +74,6 @@ impl Keys {
         }
         Key::new(hasher.finish())
     }
-
-    /// The key in words, such as `ip=192.0.2.1, user=u1 (airside)`.
-    pub(super) fn describe(&self, parts: &Parts) -> String {
-        let describe = |part: &Part| match part {
-            Part::Ip => format!("ip={}", net::masked(parts.client, self.ipv6_prefix)),
-            Part::User => match parts.user {
-                Some(User { id, issuer }) => format!("user={id} ({issuer})"),
-                None => "user=none".to_owned(),
-            },
-            Part::Route => format!("route={}", parts.route),
-            Part::ApiKey | Part::Header(_) | Part::Claim(_) | Part::Global => "global".to_owned(),
-        };
-        let parts: Vec<_> = self.by.iter().map(describe).collect();
-        parts.join(", ")
-    }
 }
 
 #[cfg(test)]
@@ -129,13 +114,6 @@ mod tests {
             assert!(!keys[..index].contains(one), "{index}");
         }
         assert_eq!(key(None), by_user.key(&call("192.0.2.9", None)));
-    }
-
-    #[test]
-    fn a_key_can_be_told_in_words() {
-        let keys = Keys::new(&[Part::Ip, Part::User, Part::Route], 64);
-        let told = keys.describe(&call("2001:db8::7", Some(("u1", "airside"))));
-        assert_eq!(told, "ip=2001:db8::, user=u1 (airside), route=1");
     }
 
     #[test]

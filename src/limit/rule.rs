@@ -64,11 +64,6 @@ impl Limit {
         self.keys.needs_user()
     }
 
-    /// What a call is counted under, in words; for people who ask why.
-    pub fn describe_key(&self, parts: &Parts) -> String {
-        self.keys.describe(parts)
-    }
-
     /// How it appears in the response's fields.
     pub fn names(&self) -> &Names {
         &self.names

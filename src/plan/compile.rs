@@ -50,7 +50,6 @@ pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<
         },
         router: Router::new(&matchers),
         routes,
-        clusters: parts.clusters.into_values().collect(),
     })
 }
 

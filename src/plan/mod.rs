@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::base::net::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
-use crate::upstream::Cluster;
 
 mod compile;
 mod shared;
@@ -22,7 +21,6 @@ pub struct Plan {
     pub router: Router,
     /// In the file's order; the router knows them by their index.
     pub routes: Vec<Route>,
-    pub clusters: Vec<Arc<Cluster>>,
 }
 
 /// What holds before a route is known.

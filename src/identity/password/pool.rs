@@ -56,9 +56,4 @@ impl PasswordPool {
     pub async fn rehash(&self, plain: PlainPassword) -> Result<PasswordHash, NotDone> {
         self.hash(AcceptedPassword(plain.0)).await
     }
-
-    /// How many wait for a thread.
-    pub fn waiting(&self) -> usize {
-        self.workers.waiting()
-    }
 }

@@ -126,11 +126,6 @@ impl Service {
         self.keys.load().jwks()
     }
 
-    /// How many passwords wait for a hashing thread.
-    pub fn password_queue_depth(&self) -> usize {
-        self.passwords.waiting()
-    }
-
     /// `actor` is left out where the new user acts.
     async fn create(
         &self,

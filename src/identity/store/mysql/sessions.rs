@@ -7,7 +7,9 @@ use mysql_async::{Row, Transaction, from_row_opt};
 use super::failure::Failure;
 use super::{audit, revocations, users};
 use crate::identity::refresh::{RefreshHash, Sealed};
-use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::session::{
+    Judgement, NewSession, Rotated, Rotation, Session, SessionId, Shown,
+};
 use crate::identity::store::{Action, Origin, StoreError};
 use crate::identity::user::{User, UserId};
 
@@ -56,40 +58,32 @@ pub(super) async fn rotate(
     let Some(shown) = find_token(tx, rotation.shown).await? else {
         return Ok(Rotated::Unknown);
     };
-    let over = shown.ended
-        || origin.at >= shown.session.expires_at
-        || origin.at >= shown.session.used_at.saturating_add(rotation.idle);
-    let user = users::find(tx, shown.user).await?;
-    let Some(user) = user.filter(|user| !user.disabled && !over) else {
+    let user = users::find(tx, shown.user)
+        .await?
+        .filter(|user| !user.disabled);
+    let Some(user) = user else {
         return Ok(Rotated::Unknown);
     };
-    let Some(replaced_at) = shown.replaced_at else {
-        replace_token(tx, rotation, &shown.session.id.to_string(), origin.at).await?;
-        let session = Session {
-            used_at: origin.at,
-            ..shown.session
-        };
-        return Ok(Rotated::Next { session, user });
-    };
-    match shown.successor {
-        Some(successor) if origin.at < replaced_at.saturating_add(rotation.grace) => {
-            Ok(Rotated::Again {
-                session: shown.session,
-                user,
-                successor: Sealed(successor),
-            })
+    let id = shown.session.id.to_string();
+    match rotation.judge(&shown, origin.at) {
+        Judgement::Over => Ok(Rotated::Unknown),
+        Judgement::Current => {
+            replace_token(tx, rotation, &id, origin.at).await?;
+            let session = Session {
+                used_at: origin.at,
+                ..shown.session
+            };
+            Ok(Rotated::Next { session, user })
         }
-        _ => {
+        Judgement::Repeated(successor) => Ok(Rotated::Again {
+            session: shown.session,
+            user,
+            successor,
+        }),
+        Judgement::Reused => {
             close(tx, shown.user, shown.session.id, origin.at).await?;
-            let id = shown.session.id.to_string();
-            audit::note(
-                tx,
-                origin,
-                Action::SessionReused,
-                &shown.user.to_string(),
-                &id,
-            )
-            .await?;
+            let owner = shown.user.to_string();
+            audit::note(tx, origin, Action::SessionReused, &owner, &id).await?;
             Ok(Rotated::Reused)
         }
     }
@@ -187,15 +181,6 @@ async fn close(
     Ok(true)
 }
 
-/// A refresh token's row with its session's.
-struct Shown {
-    session: Session,
-    user: UserId,
-    ended: bool,
-    replaced_at: Option<u64>,
-    successor: Option<Vec<u8>>,
-}
-
 type SessionColumns = (String, String, u64, u64, u64);
 
 async fn find_token(tx: &mut Transaction<'_>, hash: RefreshHash) -> Result<Option<Shown>, Failure> {
@@ -226,7 +211,7 @@ async fn find_token(tx: &mut Transaction<'_>, hash: RefreshHash) -> Result<Optio
         user: UserId::parse(&user).ok_or_else(no_id)?,
         ended: ended_at.is_some(),
         replaced_at,
-        successor,
+        successor: successor.map(Sealed),
     }))
 }
 

@@ -5,7 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{audit, revocations, users};
 use crate::identity::refresh::{RefreshHash, Sealed};
-use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::session::{
+    Judgement, NewSession, Rotated, Rotation, Session, SessionId, Shown,
+};
 use crate::identity::store::{Action, Origin, StoreError};
 use crate::identity::user::{User, UserId};
 
@@ -51,39 +53,30 @@ pub(super) fn rotate(
     let Some(shown) = find_token(tx, rotation.shown)? else {
         return Ok(Rotated::Unknown);
     };
-    let over = shown.ended
-        || origin.at >= shown.session.expires_at
-        || origin.at >= shown.session.used_at.saturating_add(rotation.idle);
-    let user = users::find(tx, shown.user)?.filter(|user| !user.disabled && !over);
+    let user = users::find(tx, shown.user)?.filter(|user| !user.disabled);
     let Some(user) = user else {
         return Ok(Rotated::Unknown);
     };
-    let Some(replaced_at) = shown.replaced_at else {
-        replace_token(tx, rotation, &shown.session.id.to_string(), origin.at)?;
-        let session = Session {
-            used_at: origin.at,
-            ..shown.session
-        };
-        return Ok(Rotated::Next { session, user });
-    };
-    match shown.successor {
-        Some(successor) if origin.at < replaced_at.saturating_add(rotation.grace) => {
-            Ok(Rotated::Again {
-                session: shown.session,
-                user,
-                successor: Sealed(successor),
-            })
+    let id = shown.session.id.to_string();
+    match rotation.judge(&shown, origin.at) {
+        Judgement::Over => Ok(Rotated::Unknown),
+        Judgement::Current => {
+            replace_token(tx, rotation, &id, origin.at)?;
+            let session = Session {
+                used_at: origin.at,
+                ..shown.session
+            };
+            Ok(Rotated::Next { session, user })
         }
-        _ => {
+        Judgement::Repeated(successor) => Ok(Rotated::Again {
+            session: shown.session,
+            user,
+            successor,
+        }),
+        Judgement::Reused => {
             close(tx, shown.user, shown.session.id, origin.at)?;
-            let id = shown.session.id.to_string();
-            audit::note(
-                tx,
-                origin,
-                Action::SessionReused,
-                &shown.user.to_string(),
-                &id,
-            )?;
+            let owner = shown.user.to_string();
+            audit::note(tx, origin, Action::SessionReused, &owner, &id)?;
             Ok(Rotated::Reused)
         }
     }
@@ -160,15 +153,6 @@ pub(super) fn forget(tx: &Transaction, before: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// A refresh token's row with its session's.
-struct Shown {
-    session: Session,
-    user: UserId,
-    ended: bool,
-    replaced_at: Option<u64>,
-    successor: Option<Vec<u8>>,
-}
-
 fn find_token(tx: &Transaction, hash: RefreshHash) -> rusqlite::Result<Option<Shown>> {
     let mut select = tx.prepare_cached(
         "SELECT session_id, user_id, user_agent, sessions.created_at AS created_at, used_at, expires_at,
@@ -182,7 +166,7 @@ fn find_token(tx: &Transaction, hash: RefreshHash) -> rusqlite::Result<Option<Sh
             user: UserId::parse(&user).ok_or_else(|| invalid("user_id"))?,
             ended: row.get::<_, Option<u64>>("ended_at")?.is_some(),
             replaced_at: row.get("replaced_at")?,
-            successor: row.get("successor")?,
+            successor: row.get::<_, Option<Vec<u8>>>("successor")?.map(Sealed),
         })
     };
     select.query_row([hash.0], shown).optional()
