@@ -50,6 +50,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "longer than ten years".to_owned())
 }
 
+/// A time as people and programs read it (RFC 3339, UTC).
+pub fn show_time(unix_millis: u64) -> String {
+    let millis = i64::try_from(unix_millis).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
+    time.to_string()
+}
+
 /// Writes a duration the way that `duration` reads it.
 pub fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();

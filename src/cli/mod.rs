@@ -13,8 +13,11 @@ use crate::plan::{self, Shared};
 mod check;
 mod demo;
 mod migrate;
+mod role;
 mod routes;
 mod run;
+mod shell;
+mod table;
 mod user;
 mod version;
 
@@ -41,6 +44,9 @@ enum Command {
     /// People who can sign in
     #[command(subcommand)]
     User(user::User),
+    /// Who may do what
+    #[command(subcommand)]
+    Role(role::Role),
     /// Bring the schema of the users' database up to date, and say what was done
     Migrate(migrate::Migrate),
     /// Version, commit, Pingora's version, features
@@ -79,12 +85,13 @@ pub fn main() -> ExitCode {
         Command::Routes(command) => command.execute(),
         Command::Schema => print_schema(),
         Command::User(command) => command.execute(),
+        Command::Role(command) => command.execute(),
         Command::Migrate(command) => command.execute(),
         Command::Version => version::execute(),
     };
     result.unwrap_or_else(|error| {
         eprintln!("airside: {}", told(&error));
-        ExitCode::FAILURE
+        shell::exit_code(&error)
     })
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::File;
+use super::table::table;
 use crate::config::{Config, Route};
 use crate::policy::Keys;
 use crate::policy::auth::Access;
@@ -22,10 +23,9 @@ impl Routes {
         let Some(config) = self.file.read()?.sound() else {
             return Ok(ExitCode::FAILURE);
         };
-        let mut rows =
-            vec![["ROUTE", "MATCH", "WHO MAY CALL", "LIMITS", "GOES TO"].map(str::to_owned)];
-        rows.extend(config.routes().iter().map(|route| row(route, &config)));
-        print!("{}", table(&rows));
+        let routes = config.routes().iter();
+        let rows: Vec<_> = routes.map(|route| row(route, &config)).collect();
+        print!("{}", table(HEAD, &rows));
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -128,20 +128,4 @@ fn target(route: &Route) -> String {
     }
 }
 
-fn table(rows: &[[String; 5]]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..5).map(width).collect();
-    let mut out = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths);
-        let line: String = cells
-            .map(|(cell, width)| format!("{cell:<width$}  "))
-            .collect();
-        out.push_str(line.trim_end());
-        out.push('\n');
-    }
-    out
-}
+const HEAD: [&str; 5] = ["ROUTE", "MATCH", "WHO MAY CALL", "LIMITS", "GOES TO"];

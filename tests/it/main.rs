@@ -26,6 +26,7 @@ mod regressions;
 mod routing;
 mod routing_model;
 mod servers;
+mod shell;
 mod store;
 #[expect(
     dead_code,
@@ -35,4 +36,3 @@ mod support;
 mod targets;
 mod tokens;
 mod tour;
-mod users_cli;

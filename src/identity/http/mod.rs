@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::service::Service;
 use super::user::User;
+use crate::base::units::show_time as time;
 
 mod answer;
 mod audit;
@@ -63,13 +64,6 @@ fn user(user: &User) -> Value {
         "roles": user.roles,
         "created_at": time(user.created_at),
     })
-}
-
-/// A time as the API shows it (RFC 3339, UTC).
-fn time(unix_millis: u64) -> String {
-    let millis = i64::try_from(unix_millis).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX);
-    time.to_string()
 }
 
 #[cfg(test)]

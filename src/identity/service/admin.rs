@@ -2,7 +2,7 @@
 
 use super::{Admin, Service, assignment};
 use crate::base::decode::FromText;
-use crate::identity::email::EmailKey;
+use crate::identity::email::{Email, EmailKey};
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::{AuditEntry, Source};
@@ -39,6 +39,15 @@ impl Service {
     pub async fn user(&self, _by: Admin, id: &str) -> Result<User, Refused> {
         let id = UserId::parse(id).ok_or(Refused::UnknownUser)?;
         self.store.user(id).await?.ok_or(Refused::UnknownUser)
+    }
+
+    /// The user with an id or an e-mail address: people know each other by the latter.
+    pub async fn find_user(&self, by: Admin, who: &str) -> Result<User, Refused> {
+        let Ok(email) = Email::parse(who) else {
+            return self.user(by, who).await;
+        };
+        let known = self.store.credentials(email.key().clone()).await?;
+        Ok(known.ok_or(Refused::UnknownUser)?.user)
     }
 
     /// Nobody signs in as a disabled user, and what tokens they have end.

@@ -1,25 +1,21 @@
-//! `airside user`: people, from the shell. The first administrator is made here, because only
+//! `airside user add`: an account, from the shell. The first administrator is made here, because only
 //! administrators make others.
 
 use std::io::{self, Read as _};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use anyhow::Context;
+use clap::Args;
 
-use super::File;
-use crate::base::clock::Clock;
 use crate::base::decode::FromText;
+use crate::cli::File;
+use crate::cli::shell::{self, EXIT_CODES};
 use crate::identity::Identity;
 use crate::identity::role::RoleName;
-
-#[derive(Subcommand)]
-pub enum User {
-    /// Make an account
-    Add(Add),
-}
+use crate::identity::service::Service;
 
 #[derive(Args)]
+#[command(after_help = EXIT_CODES)]
 pub struct Add {
     /// The e-mail address that the person signs in with
     email: String,
@@ -33,27 +29,14 @@ pub struct Add {
     file: File,
 }
 
-impl User {
-    pub fn execute(self) -> anyhow::Result<ExitCode> {
-        match self {
-            Self::Add(add) => add.execute(),
-        }
-    }
-}
-
 impl Add {
-    fn execute(self) -> anyhow::Result<ExitCode> {
-        let Some(config) = self.file.read()?.sound() else {
-            return Ok(ExitCode::FAILURE);
-        };
-        let Some(config) = config.identity.given() else {
-            bail!("{} has no `identity:`", self.file.file.display());
-        };
-        let password = password()?;
-        let identity = Identity::open(config, self.file.folder(), Clock::system())?;
-        let id = add(&identity, &self.email, &password, &self.roles)?;
-        println!("{id}");
-        Ok(ExitCode::SUCCESS)
+    pub fn execute(self) -> anyhow::Result<ExitCode> {
+        self.file.with_identity(async |service| {
+            let password = password()?;
+            let id = make(service, &self.email, &password, &self.roles).await?;
+            println!("{id}");
+            Ok(())
+        })
     }
 }
 
@@ -64,15 +47,18 @@ pub fn add(
     password: &str,
     roles: &[RoleName],
 ) -> anyhow::Result<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let add = async {
-        identity.prepared().await?;
-        let user = identity.service().add_user(email, password, roles).await?;
-        anyhow::Ok(user)
-    };
-    let user = runtime.block_on(add);
+    shell::run(identity, async |service| {
+        make(service, email, password, roles).await
+    })
+}
+
+async fn make(
+    service: &Service,
+    email: &str,
+    password: &str,
+    roles: &[RoleName],
+) -> anyhow::Result<String> {
+    let user = service.add_user(email, password, roles).await;
     let user = user.with_context(|| format!("can't make an account for {email}"))?;
     Ok(user.id.to_string())
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
 
+use super::{on, written};
 use crate::support::daemon::Ended;
 use crate::support::origin::Origin;
 use crate::support::people::{self, Answer, Api, PASSWORD, Site, account, add_user};
@@ -13,31 +14,19 @@ use crate::support::server::Airside;
 
 const ROOT: &str = "root@example.com";
 
-/// A configuration that nothing runs with.
-fn written(text: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("airside.yaml"), text).unwrap();
-    folder
-}
-
 fn add(folder: &Path, email: &str, roles: &[&str], password: &str) -> Output {
     add_user(&folder.join("airside.yaml"), email, roles, password)
 }
 
 fn with_identity() -> tempfile::TempDir {
-    written(
-        "listeners: [{ address: 127.0.0.1:3001 }]\n\
-         identity: { store: \"sqlite:airside.db\", keys: keys, password: { bcrypt_cost: 10 },\n\
-         \x20 signup: { roles: [customer] }, roles: [admin, customer] }\n\
-         routes: [{ path: /ping, auth: public, respond: { status: 200 } }]\n",
-    )
+    on("sqlite:airside.db")
 }
 
-/// Asserts exit 1, nothing on stdout, and one line that has `words` and not the password.
+/// Asserts an exit code, nothing on stdout, and one line that has `words` and not the password.
 #[track_caller]
-fn failed(output: &Output, words: &[&str]) {
+fn failed(output: &Output, code: i32, words: &[&str]) {
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(output.stdout.is_empty(), "{output:?}");
     for word in words {
         assert!(said.contains(word), "no {word:?} in: {said}");
@@ -122,19 +111,19 @@ fn what_cannot_be_made_is_told_and_nothing_is_left_of_it() {
     let folder = folder.path();
     assert!(add(folder, ROOT, &["admin"], PASSWORD).status.success());
     let taken = add(folder, "ROOT@example.com", &[], PASSWORD);
-    failed(&taken, &["ROOT@example.com", "has an account"]);
+    failed(&taken, 4, &["ROOT@example.com", "has an account"]);
 
     let ann = "ann@example.com";
     let short = add(folder, ann, &[], "short");
-    failed(&short, &[ann, "`password`", "fewer than 8 characters"]);
-    failed(&add(folder, ann, &[], ""), &["`password`"]);
+    failed(&short, 1, &[ann, "`password`", "fewer than 8 characters"]);
+    failed(&add(folder, ann, &[], ""), 1, &["`password`"]);
     let common = add(folder, ann, &[], "password\n");
-    failed(&common, &["`password`", "tried first"]);
+    failed(&common, 1, &["`password`", "tried first"]);
     let long = add(folder, ann, &[], &"x".repeat(10_000));
-    failed(&long, &["`password`", "more than 71 bytes"]);
-    failed(&add(folder, "ann", &[], PASSWORD), &["`email`", "`@`"]);
+    failed(&long, 1, &["`password`", "more than 71 bytes"]);
+    failed(&add(folder, "ann", &[], PASSWORD), 1, &["`email`", "`@`"]);
     let role = add(folder, ann, &["customer", "pilot"], PASSWORD);
-    failed(&role, &[ann, "no such role"]);
+    failed(&role, 3, &[ann, "no such role"]);
 
     // The address is still free: nothing of all that was kept.
     let output = add(folder, ann, &["customer"], PASSWORD);
@@ -148,9 +137,9 @@ fn a_configuration_without_identity_is_told() {
          routes: [{ path: /ping, auth: public, respond: { status: 200 } }]\n",
     );
     let output = add(folder.path(), ROOT, &[], PASSWORD);
-    failed(&output, &["airside.yaml", "`identity:`"]);
+    failed(&output, 1, &["airside.yaml", "`identity:`"]);
     let output = add(&folder.path().join("nowhere"), ROOT, &[], PASSWORD);
-    failed(&output, &["nowhere/airside.yaml"]);
+    failed(&output, 1, &["nowhere/airside.yaml"]);
 }
 
 #[test]
@@ -164,7 +153,7 @@ fn a_database_that_cannot_be_used_is_told() {
     std::fs::write(store(folder.path()), "dear diary, ".repeat(1_000)).unwrap();
     private(&store(folder.path()));
     let output = add(folder.path(), ROOT, &[], PASSWORD);
-    failed(&output, &["database", "can't be opened"]);
+    failed(&output, 1, &["database", "can't be opened"]);
     let kept = std::fs::read_to_string(store(folder.path())).unwrap();
     assert!(kept.starts_with("dear diary"), "a stranger's file is kept");
 
@@ -173,14 +162,14 @@ fn a_database_that_cannot_be_used_is_told() {
     let mode = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(store(folder.path()), mode).unwrap();
     let output = add(folder.path(), ROOT, &[], PASSWORD);
-    failed(&output, &["database"]);
+    failed(&output, 1, &["database"]);
 
     let folder = with_identity();
     assert!(add(folder.path(), ROOT, &[], PASSWORD).status.success());
     let mode = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(store(folder.path()), mode).unwrap();
     let output = add(folder.path(), "ann@example.com", &[], PASSWORD);
-    failed(&output, &["airside.db", "0644", "chmod 600"]);
+    failed(&output, 1, &["airside.db", "0644", "chmod 600"]);
 }
 
 #[test]
