@@ -6,18 +6,32 @@ use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Readiness;
 use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
 use crate::plan::{Plan, Target};
 
+/// Puts a new configuration in place.
+pub trait Reloads: Send + Sync {
+    /// Reads the file anew; blocks while it does. Errors: nothing was changed, and why.
+    fn reload(&self) -> Result<Value, Value>;
+
+    /// Which configuration is in place, and what became of a newer one; no secret, and no line of the file.
+    fn state(&self) -> Value;
+}
+
 /// The endpoints; with a `token`, only for those who bring it.
-pub fn router(readiness: Readiness, plan: Arc<ArcSwap<Plan>>, token: Option<Secret>) -> Router {
+pub fn router(
+    readiness: Readiness,
+    plan: Arc<ArcSwap<Plan>>,
+    reloads: Arc<dyn Reloads>,
+    token: Option<Secret>,
+) -> Router {
     let guard = move |request: Request, next: Next| {
         let allowed = token
             .as_ref()
@@ -32,15 +46,20 @@ pub fn router(readiness: Readiness, plan: Arc<ArcSwap<Plan>>, token: Option<Secr
     // Probes come from where no token is at hand, and tell nothing.
     let health = Router::new()
         .route("/healthz", get(|| async { Json(json!({ "alive": true })) }))
-        .route("/readyz", get(ready).with_state(readiness));
-    let view = Router::new().route("/routes", get(routes).with_state(plan));
+        .route(
+            "/readyz",
+            get(ready).with_state((readiness, reloads.clone())),
+        );
+    let view = Router::new()
+        .route("/routes", get(routes).with_state(plan))
+        .route("/reload", post(reload).with_state(reloads));
     health
         .merge(view.layer(middleware::from_fn(guard)))
         .fallback(|| async { refuse(Refusal::NoRoute) })
         .method_not_allowed_fallback(|| async { refuse(Refusal::MethodNotAllowed) })
 }
 
-async fn ready(State(readiness): State<Readiness>) -> Response {
+async fn ready(State((readiness, reloads)): State<(Readiness, Arc<dyn Reloads>)>) -> Response {
     let missing = readiness.missing().await;
     let status = match missing.is_empty() {
         true => StatusCode::OK,
@@ -52,9 +71,21 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
         .collect();
     (
         status,
-        Json(json!({ "ready": names.is_empty(), "not_ready": names })),
+        Json(json!({
+            "ready": names.is_empty(),
+            "not_ready": names,
+            "configuration": reloads.state(),
+        })),
     )
         .into_response()
+}
+
+async fn reload(State(reloads): State<Arc<dyn Reloads>>) -> Response {
+    match tokio::task::spawn_blocking(move || reloads.reload()).await {
+        Ok(Ok(done)) => Json(done).into_response(),
+        Ok(Err(problems)) => (StatusCode::UNPROCESSABLE_ENTITY, Json(problems)).into_response(),
+        Err(_) => refuse(Refusal::Internal),
+    }
 }
 
 async fn routes(State(plan): State<Arc<ArcSwap<Plan>>>) -> Response {

@@ -54,6 +54,8 @@ pub enum Code {
     Unresolved,
     /// Part of the grammar whose feature this version does not have.
     NotBuilt,
+    /// A change that a running gateway can't make.
+    NeedsRestart,
 }
 
 impl Problem {

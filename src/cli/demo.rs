@@ -62,7 +62,7 @@ impl Demo {
             .iter()
             .map(|(name, _)| server_of(&config, name))
             .collect::<Result<_, _>>()?;
-        let mut assembly = Assembly::new(config, Path::new("."))?;
+        let mut assembly = Assembly::new(config, Path::new("."), None)?;
         let password = first_admin(
             assembly.identity().context("the demo has no identity")?,
             &data,
@@ -125,7 +125,7 @@ impl Source for DemoSource<'_> {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        Process { folder: self.data }.file(path)
+        Process::new(self.data).file(path)
     }
 }
 
@@ -134,6 +134,7 @@ fn configuration(data: &Path) -> Option<Config> {
     let loaded = config::Loaded {
         file: NAME.into(),
         source: CONFIGURATION.to_owned(),
+        references: Vec::new(),
         config,
         report,
     };

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::base::report::Report;
 use crate::config::{self, Config};
 use crate::plan::{self, Shared};
+use crate::server;
 
 mod check;
 mod demo;
@@ -133,7 +134,7 @@ impl File {
 impl Read {
     fn new(mut loaded: config::Loaded) -> Self {
         if let Some(config) = &loaded.config {
-            plan::compile(config, &Shared::offline(config), &mut loaded.report);
+            plan::compile(config, &Shared::offline(config), None, &mut loaded.report);
         }
         loaded.report = std::mem::take(&mut loaded.report).sorted();
         Self { loaded }
@@ -141,10 +142,19 @@ impl Read {
 
     /// The configuration, or `None` after its problems were printed.
     fn sound(self) -> Option<Config> {
+        self.sound_from().map(|(config, _)| config)
+    }
+
+    /// The same, with where it was read from.
+    fn sound_from(self) -> Option<(Config, server::File)> {
         self.print_problems();
-        self.loaded
-            .config
-            .filter(|_| !self.loaded.report.has_errors())
+        let sound = !self.loaded.report.has_errors();
+        let config = self.loaded.config.filter(|_| sound)?;
+        let file = server::File {
+            path: self.loaded.file,
+            references: self.loaded.references,
+        };
+        Some((config, file))
     }
 
     fn print_problems(&self) {

@@ -16,7 +16,7 @@ pub struct Run {
 
 impl Run {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
-        let Some(config) = self.file.read()?.sound() else {
+        let Some((config, file)) = self.file.read()?.sound_from() else {
             return Ok(ExitCode::FAILURE);
         };
         logs::install(&config.telemetry.log)?;
@@ -26,7 +26,7 @@ impl Run {
             .map(|listener| listener.address.value.to_string())
             .collect();
         let routes = config.routes().len();
-        let assembly = Assembly::new(config, self.file.folder())?;
+        let assembly = Assembly::new(config, self.file.folder(), Some(file))?;
         assembly.run(|| log::info!("serving {routes} routes on {}", addresses.join(", ")))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -7,10 +7,10 @@ use anyhow::bail;
 
 use super::File;
 use crate::base::clock::Clock;
-use crate::identity::Identity;
 use crate::identity::refused::Refused;
 use crate::identity::service::Service;
 use crate::identity::store::StoreError;
+use crate::identity::{Identity, OpenError};
 
 /// For the `--help` of each command that ends by these numbers.
 pub const EXIT_CODES: &str = "\
@@ -52,7 +52,8 @@ pub fn run<T>(
 /// The number that a command ends with where it failed.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let refused = error.downcast_ref::<Refused>();
-    let away = matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)));
+    let away = matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(OpenError::Prepare(why)) if why.is_away());
     ExitCode::from(match refused {
         Some(Refused::UnknownUser | Refused::UnknownRole) => 3,
         Some(

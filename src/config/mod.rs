@@ -103,11 +103,11 @@ pub enum Threads {
 }
 
 /// 16 bytes or more.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdminToken(pub Secret);
 
 /// One entry of `routes:`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     pub place: Place,
     pub matches: route::config::Matches,

@@ -1,12 +1,14 @@
 //! From a configuration to a plan. Names find what they stand for here; those that find nothing are
 //! reported at their line.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+use super::kept::Kept;
 use super::target::{Redirect, Respond, Target};
 use super::{Edge, Forward, Plan, Route, Shared};
 use crate::base::net::Networks;
@@ -21,15 +23,23 @@ use crate::route::router::Matcher;
 use crate::route::target::Split;
 use crate::upstream::Cluster;
 
-/// Makes a plan; `None` where the report has a reason against it.
-pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<Plan> {
-    let parts = Parts::new(config, shared, report);
+/// Makes a plan; `None` where the report has a reason against it. What the plan `before` counted goes on
+/// where its definition is the same.
+pub fn compile(
+    config: &Config,
+    shared: &Shared,
+    before: Option<&Plan>,
+    report: &mut Report,
+) -> Option<Plan> {
+    let mut kept = Kept::after(before.map(|plan| &plan.kept));
+    let parts = Parts::new(config, shared, &mut kept, report);
     let compiled: Vec<(Matcher, Route)> = config
         .routes()
         .iter()
         .filter_map(|route| parts.route(route, report))
         .collect();
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
+    kept.finish();
     if report.has_errors() {
         return None;
     }
@@ -50,6 +60,8 @@ pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<
         },
         router: Router::new(&matchers),
         routes,
+        drain: config.server.drain,
+        kept,
     })
 }
 
@@ -60,17 +72,29 @@ struct Parts<'a> {
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
     issuers: Vec<(&'a str, Arc<crate::token::Verifier>)>,
+    /// Limits that are written in routes are kept as well.
+    kept: RefCell<&'a mut Kept>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(config: &'a Config, shared: &'a Shared, report: &mut Report) -> Self {
-        let limits = config.limits.iter();
-        let limits = limits.filter_map(|(name, keys)| {
-            let limit = Limit::new(name.value.as_str().into(), keys)?;
-            Some((name.value.as_str(), Arc::new(limit)))
-        });
+    fn new(
+        config: &'a Config,
+        shared: &'a Shared,
+        kept: &'a mut Kept,
+        report: &mut Report,
+    ) -> Self {
+        let mut limits = HashMap::new();
+        for (name, keys) in config.limits.iter() {
+            let name = name.value.as_str();
+            let make = || Limit::new(name.into(), keys);
+            limits.extend(
+                kept.limits
+                    .keep(name, keys, make)
+                    .map(|limit| (name, limit)),
+            );
+        }
         let mut clusters = HashMap::new();
-        for (group, (name, upstream)) in config.upstreams.iter().enumerate() {
+        for (name, upstream) in config.upstreams.iter() {
             if upstream.servers.value.is_empty() {
                 let message = format!("the upstream `{}` has no server", name.value);
                 report.push(Problem::error(
@@ -79,8 +103,7 @@ impl<'a> Parts<'a> {
                     message,
                 ));
             }
-            let cluster = Cluster::new(&name.value, group as u64, upstream);
-            clusters.insert(name.value.clone(), Arc::new(cluster));
+            clusters.insert(name.value.clone(), kept.cluster(&name.value, upstream));
         }
         if let Some(address) = shared.identity {
             let cluster = Cluster::single(IDENTITY, u64::MAX, address);
@@ -89,12 +112,13 @@ impl<'a> Parts<'a> {
         let issuers = shared.issuers.iter();
         Self {
             config,
-            limits: limits.collect(),
+            limits,
             limit_names: config.limits.names().collect(),
             clusters,
             issuers: issuers
                 .map(|(name, verifier)| (name.as_str(), verifier.clone()))
                 .collect(),
+            kept: RefCell::new(kept),
         }
     }
 
@@ -102,7 +126,11 @@ impl<'a> Parts<'a> {
         let name: Arc<str> = route.name().into();
         let keys = self.config.policies(route);
         let parameters = route.matches.path.value.names();
-        let own_limit = |keys: &limit::config::Limit| Limit::new(name.clone(), keys).map(Arc::new);
+        let own_limit = |keys: &limit::config::Limit| {
+            let make = || Limit::new(name.clone(), keys);
+            let mut kept = self.kept.borrow_mut();
+            kept.limits.keep(&format!("in {name}"), keys, make)
+        };
         let names = Names {
             parameters: &parameters,
             limits: &|name| self.limits.get(name).cloned(),

@@ -1,12 +1,14 @@
 //! A configuration made ready to serve: immutable, and swapped whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::net::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
 
 mod compile;
+mod kept;
 mod shared;
 mod target;
 
@@ -21,6 +23,9 @@ pub struct Plan {
     pub router: Router,
     /// In the file's order; the router knows them by their index.
     pub routes: Vec<Route>,
+    /// How long a graceful stop may take.
+    pub drain: Duration,
+    kept: kept::Kept,
 }
 
 /// What holds before a route is known.

@@ -14,7 +14,7 @@ use crate::base::yaml::{At, Node};
 use crate::token::{self, Verifier};
 
 /// Who may call a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Access {
     Public,
     Required(Requirement),

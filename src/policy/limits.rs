@@ -18,7 +18,7 @@ use crate::limit::{self, Limit, Outcome, Parts, User};
 pub type Uses = Vec<Use>;
 
 /// A limit's name, or a limit written in place and counted there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Use {
     Named(At<String>),
     Own(Box<limit::config::Limit>),

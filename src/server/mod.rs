@@ -1,7 +1,7 @@
 //! The assembly: makes the parts of a configuration and runs them as Pingora services.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -23,9 +23,13 @@ use crate::telemetry::access::AccessLog;
 
 mod axum_app;
 mod preflight;
+mod reload;
+mod restart;
 mod stop;
+mod watch;
 
 use axum_app::AxumApp;
+use reload::Reload;
 
 /// A gateway that is ready to run.
 pub struct Assembly {
@@ -36,6 +40,8 @@ pub struct Assembly {
     identity: Option<Identity>,
     access_log: Arc<AccessLog>,
     apps: Vec<App>,
+    reload: Arc<Reload>,
+    watched: bool,
 }
 
 /// Why a gateway does not start; each says what to do.
@@ -47,6 +53,8 @@ pub enum StartError {
     Identity(#[from] crate::identity::OpenError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
+    #[error("can't watch the configuration: {0}")]
+    Watch(std::io::Error),
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("can't listen on {address} ({purpose}): {why}")]
@@ -57,6 +65,13 @@ pub enum StartError {
     },
 }
 
+/// Where a configuration was read from.
+pub struct File {
+    pub path: PathBuf,
+    /// The files that it refers to.
+    pub references: Vec<PathBuf>,
+}
+
 /// Handlers on a listener of their own.
 struct App {
     name: String,
@@ -65,8 +80,9 @@ struct App {
 }
 
 impl Assembly {
-    /// Opens stores and keys and compiles the plan. `folder` is what relative paths are relative to.
-    pub fn new(config: Config, folder: &Path) -> Result<Self, StartError> {
+    /// Opens stores and keys and compiles the plan. `folder` is what relative paths are relative to, `file`
+    /// what a reload reads.
+    pub fn new(config: Config, folder: &Path, file: Option<File>) -> Result<Self, StartError> {
         // First of all: nothing is written where the start fails for this.
         for (purpose, address) in config.addresses() {
             preflight::can_listen(address, purpose)?;
@@ -87,13 +103,26 @@ impl Assembly {
                 .map(|identity| identity.listen.value),
         };
         let mut report = Report::default();
-        let Some(plan) = plan::compile(&config, &shared, &mut report) else {
+        let Some(plan) = plan::compile(&config, &shared, None, &mut report) else {
             return Err(StartError::Config(report.sorted()));
         };
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
+        let plan = Arc::new(ArcSwap::from_pointee(plan));
+        let watched = file.is_some();
+        let (file, references) = file.map(|file| (file.path, file.references)).unzip();
+        let reload = Reload::new(
+            file,
+            &references.unwrap_or_default(),
+            config.clone(),
+            plan.clone(),
+            shared,
+            clock.clone(),
+        );
         Ok(Self {
-            plan: Arc::new(ArcSwap::from_pointee(plan)),
+            plan,
+            reload: Arc::new(reload),
+            watched,
             clock,
             traffic: Traffic::default(),
             identity,
@@ -129,7 +158,13 @@ impl Assembly {
 
     /// Runs until a signal ends it. `ready` is called once everything can be listened on.
     pub fn run(mut self, ready: impl FnOnce()) -> Result<(), StartError> {
-        stop::survive_hangup_and_quit().map_err(StartError::Signals)?;
+        let reload = self.reload.clone();
+        // What came of it is in the log.
+        let hangup = move || drop(reload.now("SIGHUP"));
+        stop::take_hangup_and_quit(hangup).map_err(StartError::Signals)?;
+        if self.watched {
+            watch::start(self.reload.clone()).map_err(StartError::Watch)?;
+        }
         self.add_own_apps();
         preflight::exit_when_a_listener_fails();
         let mut server = Server::new_with_opt_and_conf(None, self.server_conf());
@@ -154,7 +189,7 @@ impl Assembly {
             server.add_service(service);
         }
         ready();
-        let stop = stop::Stop::new(self.traffic, self.config.server.drain);
+        let stop = stop::Stop::new(self.traffic, self.plan);
         server.run(RunArgs {
             shutdown_signal: Box::new(stop),
         });
@@ -193,7 +228,7 @@ impl Assembly {
         }
         if let Some(config) = self.config.admin.given() {
             let token = config.token.as_ref().map(|token| token.value.0.clone());
-            let router = admin::router(readiness, self.plan.clone(), token);
+            let router = admin::router(readiness, self.plan.clone(), self.reload.clone(), token);
             let address = config.listen.value;
             self.add("admin", address, router);
         }

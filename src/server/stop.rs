@@ -1,9 +1,11 @@
 //! Leaving: SIGTERM lets what is in flight finish, SIGINT and a second SIGTERM don't wait.
 
 use std::io;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use signal_hook::consts::{SIGHUP, SIGQUIT};
@@ -11,17 +13,18 @@ use signal_hook::iterator::Signals;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
+use crate::plan::Plan;
 use crate::proxy::Traffic;
 
-/// Waits for the signal to leave, then until the gateway is idle, at most for `drain`.
+/// Waits for the signal to leave, then until the gateway is idle, at most for the plan's `drain`.
 pub struct Stop {
     traffic: Traffic,
-    drain: Duration,
+    plan: Arc<ArcSwap<Plan>>,
 }
 
 impl Stop {
-    pub fn new(traffic: Traffic, drain: Duration) -> Self {
-        Self { traffic, drain }
+    pub fn new(traffic: Traffic, plan: Arc<ArcSwap<Plan>>) -> Self {
+        Self { traffic, plan }
     }
 }
 
@@ -40,9 +43,10 @@ impl ShutdownSignalWatch for Stop {
             _ = interrupt.recv() => return ShutdownSignal::FastShutdown,
         }
         self.traffic.drain();
+        let drain = self.plan.load().drain;
         log::info!("leaving: {} requests in flight", self.traffic.in_flight());
         tokio::select! {
-            () = idle(&self.traffic, Instant::now() + self.drain) => {}
+            () = idle(&self.traffic, Instant::now() + drain) => {}
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -67,18 +71,16 @@ fn listen(kind: SignalKind) -> Option<Signal> {
         .ok()
 }
 
-/// Takes the signals that would kill a process without a handler, from now on. Errors: the system has no thread
-/// or no handler to give.
-pub fn survive_hangup_and_quit() -> io::Result<()> {
+/// Takes the signals that would kill a process without a handler, from now on; SIGHUP does `hangup`. Errors: the
+/// system has no thread or no handler to give.
+pub fn take_hangup_and_quit(hangup: impl Fn() + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGQUIT])?;
     let work = move || {
         for signal in signals.forever() {
-            let what = if signal == SIGHUP {
-                "reloading"
-            } else {
-                "upgrading"
-            };
-            log::warn!("{what} by a signal is not built yet; nothing was done");
+            match signal {
+                SIGHUP => hangup(),
+                _ => log::warn!("upgrading by a signal is not built yet; nothing was done"),
+            }
         }
     };
     thread::Builder::new()

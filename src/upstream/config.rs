@@ -102,7 +102,7 @@ words! {
 }
 
 /// A server's address and its weight, 1 unless it is said.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Server {
     pub address: Address,
     pub weight: u32,

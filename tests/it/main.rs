@@ -23,6 +23,7 @@ mod paths;
 mod refusals;
 mod refused_bodies;
 mod regressions;
+mod reload;
 mod routing;
 mod routing_model;
 mod servers;

@@ -158,7 +158,7 @@ fn the_shell_says_in_time_that_the_database_is_away() {
         })
         .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(75), "{said}");
         assert!(
             said.contains("refused") && !said.contains("hunter2"),
             "{said}"

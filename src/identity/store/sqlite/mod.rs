@@ -2,7 +2,7 @@
 //! anyway; a thread of its own makes the others wait in a queue and not for a lock.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -73,9 +73,14 @@ impl Sqlite {
         &self,
         change: impl FnOnce(&Transaction) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let job = |connection: &mut Connection| {
+        let given_up = Instant::now() + PATIENCE;
+        let job = move |connection: &mut Connection| {
             let behavior = TransactionBehavior::Immediate;
             let transaction = connection.transaction_with_behavior(behavior)?;
+            // The lock may have come after the caller was told that it did not.
+            if Instant::now() >= given_up {
+                return Err(too_long());
+            }
             let done = change(&transaction)?;
             transaction.commit()?;
             Ok(done)
@@ -237,8 +242,12 @@ impl UserStore for Sqlite {
 async fn in_time<T>(job: impl Future<Output = Result<T, NotDone>>) -> Result<T, StoreError> {
     match tokio::time::timeout(PATIENCE, job).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Unavailable("it took too long".to_owned())),
+        Err(_) => Err(too_long()),
     }
+}
+
+fn too_long() -> StoreError {
+    StoreError::Unavailable("it took too long".to_owned())
 }
 
 impl From<rusqlite::Error> for StoreError {
