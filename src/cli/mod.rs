@@ -146,15 +146,16 @@ impl Read {
     }
 
     /// The same, with where it was read from.
-    fn sound_from(self) -> Option<(Config, server::File)> {
+    fn sound_from(self) -> Option<(Config, server::Origin)> {
         self.print_problems();
         let sound = !self.loaded.report.has_errors();
         let config = self.loaded.config.filter(|_| sound)?;
-        let file = server::File {
-            path: self.loaded.file,
+        let origin = server::Origin {
+            file: Some(self.loaded.file),
             references: self.loaded.references,
+            upgrade: false,
         };
-        Some((config, file))
+        Some((config, origin))
     }
 
     fn print_problems(&self) {

@@ -19,6 +19,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     addresses_differ(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
+    listeners_can_be_handed_over(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -34,6 +35,18 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
             config.listeners.place,
             message,
         ));
+    }
+}
+
+/// The kernel passes some 250 sockets in one message, Pingora 32.
+fn listeners_can_be_handed_over(config: &Config, report: &mut Report) {
+    const MOST: usize = 32;
+    if config.server.run_dir.is_some() && config.addresses().len() > MOST {
+        let message = format!(
+            "an upgrade hands {MOST} listeners over at most, identity and admin among them"
+        );
+        let problem = Problem::error(Code::InvalidValue, config.listeners.place, message);
+        report.push(problem.help("leave `server.run_dir` out: then there is no `--upgrade`"));
     }
 }
 

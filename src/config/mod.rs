@@ -55,8 +55,8 @@ keys! {
         pub trusted_proxies: Vec<At<IpNet>> = Vec::new(),
         /// A graceful stop takes at most this long, less when idle.
         pub drain: Duration = Duration::from_secs(30),
-        /// Pid file and upgrade socket.
-        pub run_dir: Option<String>; unbuilt,
+        /// The folder of the pid file and of the socket for `--upgrade`; made with mode 0700.
+        pub run_dir: Option<String>,
         pub limits: ServerLimits = ServerLimits::default(),
     }
 

@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use nix::unistd::Pid;
 use pingora::proxy::http_proxy_service;
-use pingora::server::configuration::ServerConf;
+use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
 
@@ -22,14 +25,21 @@ use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
 
 mod axum_app;
+mod handover;
+mod leave;
+mod manager;
 mod preflight;
 mod reload;
 mod restart;
-mod stop;
+mod signals;
+mod sockets;
 mod watch;
 
 use axum_app::AxumApp;
+use handover::{Handover, RunDir, RunDirError};
+use leave::Leave;
 use reload::Reload;
+use sockets::{Inherited, Opened, Sockets};
 
 /// A gateway that is ready to run.
 pub struct Assembly {
@@ -42,6 +52,9 @@ pub struct Assembly {
     apps: Vec<App>,
     reload: Arc<Reload>,
     watched: bool,
+    run_dir: Option<RunDir>,
+    /// The process whose listeners this one takes over.
+    predecessor: Option<Pid>,
 }
 
 /// Why a gateway does not start; each says what to do.
@@ -53,6 +66,10 @@ pub enum StartError {
     Identity(#[from] crate::identity::OpenError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
+    #[error("server.run_dir: {0}")]
+    RunDir(#[from] RunDirError),
+    #[error("`--upgrade` needs `server.run_dir`: two processes find each other there")]
+    NoRunDir,
     #[error("can't watch the configuration: {0}")]
     Watch(std::io::Error),
     #[error("access log: {0}")]
@@ -65,11 +82,15 @@ pub enum StartError {
     },
 }
 
-/// Where a configuration was read from.
-pub struct File {
-    pub path: PathBuf,
+/// Where a configuration comes from, and what the process is to be.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// What a reload reads; `None` where the configuration is part of the program.
+    pub file: Option<PathBuf>,
     /// The files that it refers to.
     pub references: Vec<PathBuf>,
+    /// Take the listeners over from the process that serves.
+    pub upgrade: bool,
 }
 
 /// Handlers on a listener of their own.
@@ -82,10 +103,21 @@ struct App {
 impl Assembly {
     /// Opens stores and keys and compiles the plan. `folder` is what relative paths are relative to, `file`
     /// what a reload reads.
-    pub fn new(config: Config, folder: &Path, file: Option<File>) -> Result<Self, StartError> {
-        // First of all: nothing is written where the start fails for this.
-        for (purpose, address) in config.addresses() {
-            preflight::can_listen(address, purpose)?;
+    pub fn new(config: Config, folder: &Path, origin: Origin) -> Result<Self, StartError> {
+        let run_dir = config.server.run_dir.as_ref();
+        let run_dir = run_dir.map(|path| RunDir::open(&folder.join(path)));
+        let run_dir = run_dir.transpose()?;
+        let predecessor = match (origin.upgrade, &run_dir) {
+            (false, _) => None,
+            (true, Some(run_dir)) => run_dir.serving(),
+            (true, None) => return Err(StartError::NoRunDir),
+        };
+        // First of all: nothing more is written where the start fails for this. A predecessor's listeners are
+        // taken; what it does not have is tried by Pingora.
+        if predecessor.is_none() {
+            for (purpose, address) in config.addresses() {
+                preflight::can_listen(address, purpose)?;
+            }
         }
         let clock = Clock::system();
         let identity = config.identity.given();
@@ -109,11 +141,10 @@ impl Assembly {
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));
-        let watched = file.is_some();
-        let (file, references) = file.map(|file| (file.path, file.references)).unzip();
+        let watched = origin.file.is_some();
         let reload = Reload::new(
-            file,
-            &references.unwrap_or_default(),
+            origin.file,
+            &origin.references,
             config.clone(),
             plan.clone(),
             shared,
@@ -123,6 +154,8 @@ impl Assembly {
             plan,
             reload: Arc::new(reload),
             watched,
+            run_dir,
+            predecessor,
             clock,
             traffic: Traffic::default(),
             identity,
@@ -156,19 +189,38 @@ impl Assembly {
         });
     }
 
-    /// Runs until a signal ends it. `ready` is called once everything can be listened on.
-    pub fn run(mut self, ready: impl FnOnce()) -> Result<(), StartError> {
-        let reload = self.reload.clone();
-        // What came of it is in the log.
-        let hangup = move || drop(reload.now("SIGHUP"));
-        stop::take_hangup_and_quit(hangup).map_err(StartError::Signals)?;
+    /// Runs until a signal ends it. `ready` is called once everything is listened on.
+    pub fn run(mut self, ready: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let sockets = Sockets::default();
+        let handover = Arc::new(Handover::new(self.run_dir.clone(), sockets.clone()));
+        let (leave, orders) = Leave::new(
+            self.traffic.clone(),
+            self.plan.clone(),
+            self.access_log.clone(),
+            handover.clone(),
+        );
+        signals::take(self.reload.clone(), handover.clone(), leave).map_err(StartError::Signals)?;
         if self.watched {
             watch::start(self.reload.clone()).map_err(StartError::Watch)?;
         }
         self.add_own_apps();
         preflight::exit_when_a_listener_fails();
-        let mut server = Server::new_with_opt_and_conf(None, self.server_conf());
-        server.bootstrap();
+        if let (Some(run_dir), Some(predecessor)) = (&self.run_dir, self.predecessor) {
+            run_dir.ask(predecessor).map_err(StartError::Signals)?;
+        }
+        let opt = Opt {
+            upgrade: self.predecessor.is_some(),
+            ..Opt::default()
+        };
+        let mut server = Server::new_with_opt_and_conf(opt, self.server_conf());
+        // The sockets of a predecessor come first; the listeners wait for them.
+        let taken = server.bootstrap_as_a_service();
+        let mut addresses: Vec<_> = self.apps.iter().map(|app| app.address).collect();
+        let edge = self.config.listeners().iter();
+        addresses.extend(edge.map(|listener| listener.address.value));
+        let inherited = Inherited::new(sockets.clone(), addresses.clone());
+        let inherited = server.add_boxed_service(Box::new(inherited));
+        inherited.add_dependency(&taken);
 
         let gateway = Gateway::new(
             self.plan.clone(),
@@ -181,19 +233,22 @@ impl Assembly {
             edge.add_tcp(&listener.address.value.to_string());
         }
         edge.threads = Some(self.threads());
-        server.add_service(edge);
+        server.add_service(edge).add_dependency(&inherited);
         for app in self.apps {
             let mut service = Service::new(app.name, AxumApp::new(app.router));
             service.add_tcp(&app.address.to_string());
             service.threads = Some(1);
-            server.add_service(service);
+            server.add_service(service).add_dependency(&inherited);
         }
-        ready();
-        let stop = stop::Stop::new(self.traffic, self.plan);
-        server.run(RunArgs {
-            shutdown_signal: Box::new(stop),
+        let opened = Opened::new(sockets, addresses, move || {
+            handover.claim();
+            manager::tell_ready();
+            ready();
         });
-        self.access_log.stop();
+        server.add_service(opened).add_dependency(&inherited);
+        server.run(RunArgs {
+            shutdown_signal: Box::new(orders),
+        });
         Ok(())
     }
 
@@ -224,7 +279,17 @@ impl Assembly {
                 }),
             );
             identity.start_upkeep();
-            self.add("identity", address, router);
+            // Not every request comes through the edge.
+            let traffic = self.traffic.clone();
+            let counted = from_fn(move |request: Request, next: Next| {
+                let in_flight = traffic.enter();
+                async move {
+                    let response = next.run(request).await;
+                    drop(in_flight);
+                    response
+                }
+            });
+            self.add("identity", address, router.layer(counted));
         }
         if let Some(config) = self.config.admin.given() {
             let token = config.token.as_ref().map(|token| token.value.0.clone());
@@ -246,10 +311,18 @@ impl Assembly {
             threads: self.threads(),
             // A pool smaller than the concurrency costs a connection a request.
             upstream_keepalive_pool_size: 1_024,
-            // Our own stop waits for what is in flight; Pingora's would sleep in full, even when idle.
-            grace_period_seconds: Some(0),
-            graceful_shutdown_timeout_seconds: Some(1),
+            // `leave` ends the process; Pingora would sleep in full, even when idle.
+            grace_period_seconds: Some(u64::from(u32::MAX)),
+            upgrade_sock: self
+                .run_dir
+                .as_ref()
+                .map(|run_dir| run_dir.socket().display().to_string())
+                .unwrap_or_default(),
             ..ServerConf::default()
         }
     }
 }
+
+/// How long the listeners are closed before connections without a request are: one that was taken last may
+/// have its first on the way.
+const LAST_ACCEPTED: std::time::Duration = std::time::Duration::from_millis(300);

@@ -2,14 +2,14 @@
 //! step, or nothing changes and the problems are told. When it is time is `watch`'s, the signals' and the
 //! admin listener's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
-use super::restart;
 use super::watch::Stamp;
+use super::{manager, restart};
 use crate::admin::Reloads;
 use crate::base::clock::Clock;
 use crate::base::report::Report;
@@ -87,6 +87,13 @@ impl Reload {
             log::warn!("{message}");
             return Err(json!({ "sound": false, "message": message }));
         };
+        manager::tell_reloading();
+        let done = self.read_anew(file, cause);
+        manager::tell_ready();
+        done
+    }
+
+    fn read_anew(&self, file: &Path, cause: &str) -> Result<Value, Value> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let name = file.display().to_string();
         // Before the files are read: a change in between is seen by the next look.

@@ -187,7 +187,7 @@ fn a_wrong_call_is_usage_and_exits_with_2() {
     for arguments in [
         &["check", "--fromat", "json"][..],
         &["chekc"],
-        &["run", "--upgrade"],
+        &["run", "--downgrade"],
     ] {
         assert_eq!(airside(arguments).status.code(), Some(2), "{arguments:?}");
     }

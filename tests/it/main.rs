@@ -37,3 +37,4 @@ mod support;
 mod targets;
 mod tokens;
 mod tour;
+mod upgrade;

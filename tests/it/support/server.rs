@@ -121,6 +121,11 @@ impl Airside {
         self.access_log()
     }
 
+    /// Starts another process on the same configuration, to take the listeners over from this one.
+    pub fn upgrade(&self) -> Daemon {
+        self.set_up.spawn_with(&["--upgrade"])
+    }
+
     /// Kills the program and starts it anew, on the same ports, in the same folder.
     #[track_caller]
     pub fn restart(mut self) -> Self {
@@ -157,6 +162,10 @@ impl SetUp {
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         std::fs::write(self.folder.path().join(name), content).expect("a file can be written");
         self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Runs the program until it can be used: the admin listener says so, and the listeners that the
@@ -210,6 +219,10 @@ impl SetUp {
 
     fn spawn(&self) -> Daemon {
         self.write();
+        self.spawn_with(&[])
+    }
+
+    fn spawn_with(&self, arguments: &[&str]) -> Daemon {
         let mut command = Command::new(PROGRAM);
         command
             .env_remove("AIRSIDE_CONFIG")
@@ -218,7 +231,8 @@ impl SetUp {
             .current_dir(self.folder.path())
             .args(["run", "-c"])
             .arg(self.file_path())
-            .args(&self.arguments);
+            .args(&self.arguments)
+            .args(arguments);
         Daemon::start(&mut command, "airside")
     }
 
