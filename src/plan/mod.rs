@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::base::net::Networks;
+use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
 
@@ -21,6 +21,8 @@ pub struct Plan {
     pub router: Router,
     /// In the file's order; the router knows them by their index.
     pub routes: Vec<Route>,
+    /// What answers get where no route was found: the defaults' `cors` and `response_headers`.
+    pub unrouted: Option<Pipeline>,
 }
 
 /// What holds before a route is known.

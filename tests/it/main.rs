@@ -8,9 +8,11 @@
     reason = "a test that cannot go on fails and says where"
 )]
 
+mod access;
 mod access_log;
 mod config;
 mod connections;
+mod cors;
 mod docs;
 mod forwarding;
 mod identity;
