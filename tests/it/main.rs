@@ -15,6 +15,7 @@ mod connections;
 mod cors;
 mod docs;
 mod forwarding;
+mod headers;
 mod identity;
 mod layers;
 mod lifecycle;
@@ -27,6 +28,7 @@ mod refused_bodies;
 mod regressions;
 mod routing;
 mod routing_model;
+mod same_way;
 mod servers;
 mod store;
 #[expect(
