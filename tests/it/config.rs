@@ -59,6 +59,32 @@ fn each_wrong_file_gets_its_diagnostic() {
     }
 }
 
+/// Sound, and hardly meant: told with its line, and no reason to refuse.
+#[test]
+fn each_warned_file_is_sound_and_gets_its_warnings() {
+    let warned = files("tests/it/warned");
+    assert!(warned.len() >= 8);
+    for file in warned {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let file = format!("tests/it/warned/{name}.yaml");
+        let output = airside(&["check", "-c", &file]);
+        let diagnostics = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{name}: {diagnostics}");
+        assert!(text(&output.stdout).contains("sound"), "{name}");
+        assert!(diagnostics.contains("warning"), "{name}");
+        insta::with_settings!({ omit_expression => true, snapshot_path => "warned", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name.as_str(), diagnostics);
+        });
+        let output = airside(&["check", "--format", "json", "-c", &file]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["sound"], true, "{name}");
+        for problem in json["problems"].as_array().unwrap() {
+            assert_eq!(problem["severity"], "warning", "{name}");
+            assert!(problem["line"].as_u64().unwrap() > 0, "{name}: {problem}");
+        }
+    }
+}
+
 #[test]
 fn run_refuses_what_check_refuses() {
     for name in ["unknown-key-route", "not-built-keys", "missing-auth"] {
@@ -108,7 +134,7 @@ fn the_file_with_every_key_is_refused_for_what_is_not_built_and_nothing_else() {
     let problems = json["problems"].as_array().unwrap();
     let other: Vec<_> = problems
         .iter()
-        .filter(|problem| problem["code"] != "not_built")
+        .filter(|problem| problem["code"] != "not_built" && problem["severity"] == "error")
         .collect();
     assert!(other.is_empty(), "{other:#?}");
     let lines = problems.iter().map(|problem| {
@@ -129,6 +155,7 @@ fn the_shipped_configurations_are_sound() {
         let output = airside(&["check", "-c", file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert!(text(&output.stdout).contains("sound"));
+        assert_eq!(text(&output.stderr), "", "no advice for them");
     }
 }
 
