@@ -140,7 +140,7 @@ impl Policy for Preflight {
             call.findings.grant = Some(Grant { headers });
         }
         let reply = Reply::with(StatusCode::NO_CONTENT, Bytes::new());
-        Verdict::refuse(reply.reason("preflight"))
+        Verdict::refuse(reply)
     }
 
     fn response(&self, findings: &Findings, response: &mut ResponseHeader) {

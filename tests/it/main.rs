@@ -15,6 +15,7 @@ mod connections;
 mod cors;
 mod docs;
 mod forwarding;
+mod from_express;
 mod headers;
 mod identity;
 mod layers;
