@@ -10,6 +10,7 @@ use crate::base::net::is_loopback;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
 use crate::limit::config::Scope;
+use crate::policy::limits::Use;
 use crate::route::router::Matcher;
 
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
@@ -201,13 +202,19 @@ fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
     if config.redis.is_some() {
         return;
     }
-    for (name, limit) in config.limits.iter() {
+    let named = config.limits.iter();
+    let named = named.map(|(name, limit)| (name.value.clone(), name.place, limit));
+    let own = config.routes().iter().flat_map(|route| {
+        let uses = route.policies.limits.iter().flatten();
+        let own = uses.filter_map(Use::own);
+        own.map(|limit| (route.name(), route.place, limit))
+    });
+    for (name, place, limit) in named.chain(own) {
         if limit.scope == Scope::Cluster {
             let message = format!(
-                "the limit `{}` is counted for all gateways, and the file has no `redis:`",
-                name.value
+                "the limit `{name}` is counted for all gateways, and the file has no `redis:`"
             );
-            report.push(Problem::error(Code::MissingKey, name.place, message));
+            report.push(Problem::error(Code::MissingKey, place, message));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `allow` and `deny`: which addresses may call at all. Asked before everything else, of the client's own
 //! address; whom to believe about it is `base/net.rs`'s.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use schemars::{Schema, SchemaGenerator};
 
@@ -11,16 +13,20 @@ use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node};
 
-/// Networks as they are written.
+/// Networks as they are written, and as a set. The defaults' list may be long and is every route's: it is
+/// shared, not copied.
 #[derive(Debug, Clone)]
-pub struct List(pub Vec<At<IpNet>>);
+pub struct List {
+    pub networks: Arc<[At<IpNet>]>,
+    set: Arc<Networks>,
+}
 
 /// Lets some networks pass. `deny` wins: it takes out what `allow` lets in.
 #[derive(Debug)]
 pub struct Access {
     /// `None`: all.
-    allow: Option<Networks>,
-    deny: Networks,
+    allow: Option<Arc<Networks>>,
+    deny: Arc<Networks>,
 }
 
 impl Policy for Access {
@@ -29,11 +35,11 @@ impl Policy for Access {
             return None;
         }
         let access = Self {
-            allow: keys.allow.as_ref().map(|list| list.value.set()),
+            allow: keys.allow.as_ref().map(|list| list.value.set.clone()),
             deny: keys
                 .deny
                 .as_ref()
-                .map(|list| list.value.set())
+                .map(|list| list.value.set.clone())
                 .unwrap_or_default(),
         };
         access.review(keys, report);
@@ -59,18 +65,23 @@ impl Access {
     fn review(&self, keys: &Keys, report: &mut Report) {
         let denied = |network: &At<IpNet>| self.deny.covers(network.value);
         match (&keys.allow, &keys.deny) {
-            (Some(allow), _) if allow.value.0.is_empty() => {
+            (Some(allow), _) if allow.value.networks.is_empty() => {
                 let message = "an empty list: nobody could ever call";
                 let problem = Problem::error(Code::InvalidValue, allow.place, message);
                 report.push(problem.help("`[0.0.0.0/0, \"::/0\"]` is everyone"));
             }
-            (Some(allow), Some(deny)) if allow.value.0.iter().all(denied) => {
+            (Some(allow), Some(deny)) if allow.value.networks.iter().all(denied) => {
                 let message = "`deny` holds all of `allow`: nobody could ever call";
                 let problem = Problem::error(Code::Conflict, deny.place, message);
                 report.push(problem.related(allow.place, "what is allowed"));
             }
             (Some(allow), Some(deny)) => {
-                for network in allow.value.0.iter().filter(|network| denied(network)) {
+                for network in allow
+                    .value
+                    .networks
+                    .iter()
+                    .filter(|network| denied(network))
+                {
                     let message =
                         format!("`deny` holds all of `{}`", networks::shown(network.value));
                     let problem = Problem::warning(Code::Unused, network.place, message);
@@ -86,17 +97,15 @@ impl Access {
     }
 }
 
-impl List {
-    fn set(&self) -> Networks {
-        Networks::new(self.0.iter().map(|network| network.value))
-    }
-}
-
 impl Decode for List {
     fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
-        let list = Vec::decode(node, report)?;
-        networks::review(&list, report);
-        Some(Self(list))
+        let networks: Vec<At<IpNet>> = Decode::decode(node, report)?;
+        networks::review(&networks, report);
+        let set = Networks::new(networks.iter().map(|network| network.value));
+        Some(Self {
+            networks: networks.into(),
+            set: Arc::new(set),
+        })
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {

@@ -178,3 +178,27 @@ fn thousands_of_networks_are_one_list_like_any_other() {
         assert_eq!(ask(&mut raw, "/a", client).status, status, "{client}");
     }
 }
+
+#[test]
+fn the_access_log_says_which_list_refused_whom() {
+    let routes = r#"
+  - { path: /a, upstream: origin, deny: [203.0.113.9] }
+  - { path: /b, upstream: origin, allow: [192.0.2.0/24] }
+"#;
+    let (airside, _origin) = behind_a_proxy(routes);
+    let mut raw = airside.raw();
+    ask(&mut raw, "/a", "203.0.113.9");
+    ask(&mut raw, "/b", "203.0.113.8");
+    let lines = airside.wait_for_access_log(2);
+    let told = lines.iter().map(|line| {
+        let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        [word("client"), word("code"), word("reason"), word("route")]
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ["203.0.113.9", "forbidden", "denied_address", "/a"],
+            ["203.0.113.8", "forbidden", "address_not_allowed", "/b"],
+        ]
+    );
+}

@@ -230,6 +230,15 @@ fn the_routes_are_shown_as_a_table() {
 }
 
 #[test]
+fn the_table_of_routes_says_from_where() {
+    let output = airside(&["routes", "-c", "tests/it/warned/unused-networks.yaml"]);
+    let told = text(&output.stdout);
+    let expected =
+        "anyone from 192.0.2.128/25, 203.0.113.0/24 but not 192.0.2.7, 198.51.100.1 and 1 more";
+    assert_eq!(told.matches(expected).count(), 2, "{told}");
+}
+
+#[test]
 fn the_version_names_commit_and_pingora() {
     let shown = text(&airside(&["version"]).stdout);
     assert!(

@@ -10,6 +10,7 @@
 
 mod access;
 mod access_log;
+mod advice_model;
 mod config;
 mod connections;
 mod cors;

@@ -2,13 +2,22 @@
 
 use super::Judged;
 use crate::base::report::{Code, Problem, Report};
-use crate::base::yaml::Place;
+use crate::base::yaml::{At, Place};
 use crate::config::Config;
 use crate::limit::config::{Limit, OnMissing, Part};
 use crate::policy::auth::{BUILT_IN, Requirement};
 use crate::policy::limits::Use;
 
 pub fn advise(config: &Config, routes: &[Judged], report: &mut Report) {
+    if config.issuers.is_none() {
+        for (role, _) in config
+            .limits
+            .iter()
+            .flat_map(|(_, limit)| limit.per_role.iter())
+        {
+            role_is_known(config, role, report);
+        }
+    }
     for route in routes {
         match route.requirement() {
             Some(requirement) => roles(config, requirement, report),
@@ -19,9 +28,6 @@ pub fn advise(config: &Config, routes: &[Judged], report: &mut Report) {
 
 /// Roles can be made while the gateway runs, so that this is no error.
 fn roles(config: &Config, requirement: &Requirement, report: &mut Report) {
-    let Some(identity) = config.identity.given() else {
-        return;
-    };
     let mut issuers = requirement
         .issuers
         .iter()
@@ -30,17 +36,24 @@ fn roles(config: &Config, requirement: &Requirement, report: &mut Report) {
         // Others' roles are theirs.
         return;
     }
-    let known = identity.all_roles();
-    let names = || known.iter().map(|role| role.as_str());
     let asked = [&requirement.roles, &requirement.all_roles];
     for role in asked.into_iter().flatten().flat_map(|roles| &roles.value) {
-        if !names().any(|known| known == role.value) {
-            let message = format!("no role `{}` is there from the start", role.value);
-            let problem = Problem::warning(Code::UnknownName, role.place, message);
-            let problem =
-                problem.help("add it to `identity.roles`, or make it by `POST /auth/admin/roles`");
-            report.push(problem.suggest(&role.value, names()));
-        }
+        role_is_known(config, role, report);
+    }
+}
+
+fn role_is_known(config: &Config, role: &At<String>, report: &mut Report) {
+    let Some(identity) = config.identity.given() else {
+        return;
+    };
+    let known = identity.all_roles();
+    let names = || known.iter().map(|role| role.as_str());
+    if !names().any(|known| known == role.value) {
+        let message = format!("no role `{}` is there from the start", role.value);
+        let problem = Problem::warning(Code::UnknownName, role.place, message);
+        let problem =
+            problem.help("add it to `identity.roles`, or make it by `POST /auth/admin/roles`");
+        report.push(problem.suggest(&role.value, names()));
     }
 }
 

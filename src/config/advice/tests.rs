@@ -93,6 +93,12 @@ fn a_limit_for_all_gateways_needs_redis() {
         errors(&source("")),
         ["4 the limit `all` is counted for all gateways, and the file has no `redis:`"]
     );
+    let own = "listeners: [{ address: 127.0.0.1:1 }]\n\
+        routes: [{ path: /a, respond: {}, auth: public, limits: [{ rate: 1/1s, scope: cluster }] }]\n";
+    assert_eq!(
+        errors(own),
+        ["2 the limit `/a` is counted for all gateways, and the file has no `redis:`"]
+    );
     assert!(errors(&source("redis: { url: 'redis://127.0.0.1:6379' }")).is_empty());
 }
 
@@ -110,4 +116,14 @@ fn a_limit_by_key_or_claim_knows_nobody_on_a_public_route() {
     for by in ["ip", "global", "header:x-tenant"] {
         assert!(told(&source(by)).is_empty(), "{by}");
     }
+}
+
+#[test]
+fn a_rate_for_a_role_that_nobody_has_is_told() {
+    let source = "listeners: [{ address: 127.0.0.1:1 }]\n\
+        identity: { roles: [customer, gold] }\n\
+        limits:\n\
+        \x20 all: { rate: 1/1s, by: user, per_role: { gold: 10/1s, silver: 5/1s } }\n\
+        routes: [{ path: /a, respond: {}, auth: required, limits: [all] }]\n";
+    assert_eq!(told(source), ["4 no role `silver` is there from the start"]);
 }

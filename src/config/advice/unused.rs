@@ -1,4 +1,4 @@
-//! Parts under a name that no route names.
+//! Parts under a name that no route names, and keys that their route has no use for.
 
 use std::collections::HashSet;
 
@@ -28,6 +28,9 @@ pub fn advise(config: &Config, routes: &[Judged], report: &mut Report) {
             report,
         );
     }
+    for route in routes {
+        for_upstreams(route, report);
+    }
 }
 
 fn told<T>(what: &str, table: &Table<T>, used: &HashSet<&str>, report: &mut Report) {
@@ -37,6 +40,24 @@ fn told<T>(what: &str, table: &Table<T>, used: &HashSet<&str>, report: &mut Repo
     for (name, _) in unused {
         let message = format!("no route uses the {what} `{}`", name.value);
         report.push(Problem::warning(Code::Unused, name.place, message));
+    }
+}
+
+/// A route that answers itself forwards nothing. The defaults' keys may be for others.
+fn for_upstreams(route: &Judged, report: &mut Report) {
+    if route.route.targets.upstream.is_some() {
+        return;
+    }
+    let own = &route.route.policies;
+    let rewrite = own.rewrite.iter().map(|rewrite| ("rewrite", rewrite.place));
+    let edit = own.request_headers.iter();
+    let edit = edit.flat_map(|edit| edit.replaced().chain(edit.added()).next());
+    for (key, place) in rewrite.chain(edit.map(|(_, place)| ("request_headers", place))) {
+        let message = format!(
+            "`{key}` has no effect: the route `{}` forwards nothing",
+            route.route.name()
+        );
+        report.push(Problem::warning(Code::Unused, place, message));
     }
 }
 
