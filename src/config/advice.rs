@@ -1,8 +1,10 @@
 //! What is sound and hardly meant: warnings. Only a file without errors gets them, since what is missing or
 //! misspelt there would make everything else look unused.
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
 use super::{Config, Route};
-use crate::base::networks;
+use crate::base::networks::{self, Networks};
 use crate::base::report::{Code, Problem, Report};
 use crate::policy::{self, auth};
 use crate::route::router::Matcher;
@@ -90,16 +92,23 @@ struct Place {
 fn trusted_proxies(config: &Config, report: &mut Report) {
     let trusted = &config.server.trusted_proxies;
     networks::review(trusted, report);
-    for network in trusted
-        .iter()
-        .filter(|network| network.value.prefix_len() == 0)
-    {
-        let message = format!(
-            "`{}` trusts everyone: any client may say that it is any other",
-            network.value
-        );
-        let problem = Problem::warning(Code::Unlikely, network.place, message);
-        report.push(problem.help("name the networks of your own proxies"));
+    let set = Networks::new(trusted.iter().map(|network| network.value));
+    for everyone in [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())] {
+        if !set.covers(everyone) {
+            continue;
+        }
+        // The widest one, also where it takes several to be everyone.
+        let of_kind = everyone.addr().is_ipv4();
+        let alike = trusted
+            .iter()
+            .filter(|network| network.value.addr().is_ipv4() == of_kind);
+        let widest = alike.min_by_key(|network| network.value.prefix_len());
+        if let Some(network) = widest.or(trusted.first()) {
+            let message =
+                format!("all of `{everyone}` is trusted: any client may say that it is any other");
+            let problem = Problem::warning(Code::Unlikely, network.place, message);
+            report.push(problem.help("name the networks of your own proxies"));
+        }
     }
 }
 

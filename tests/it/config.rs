@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::support::edge;
+use crate::support::origin::Origin;
+
 /// Runs the program where file names are short: in the project's folder.
 fn airside(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_airside"))
@@ -83,6 +86,20 @@ fn each_warned_file_is_sound_and_gets_its_warnings() {
             assert!(problem["line"].as_u64().unwrap() > 0, "{name}: {problem}");
         }
     }
+}
+
+#[test]
+fn run_tells_a_warning_and_serves() {
+    let top = "limits: { spare: { rate: 1/1s } }";
+    let set_up = edge::with_top(top, "  - { path: /a, upstream: origin }");
+    let origin = Origin::start();
+    let airside = set_up.origin(&origin).start();
+    let said = airside.stderr();
+    assert!(
+        said.contains("warning: no route uses the limit `spare`"),
+        "{said}"
+    );
+    assert_eq!(airside.raw().exchange(edge::get("/a")).status, 200);
 }
 
 #[test]
