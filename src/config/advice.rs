@@ -9,9 +9,9 @@ use crate::base::report::{Code, Problem, Report};
 use crate::policy::{self, auth};
 use crate::route::router::Matcher;
 
-mod callers;
 mod cover;
 mod reach;
+mod roles;
 mod times;
 mod unused;
 
@@ -27,7 +27,7 @@ pub fn advise(config: &Config, report: &mut Report) {
     unused::advise(config, &routes, report);
     reach::advise(&routes, report);
     cover::advise(&routes, report);
-    callers::advise(config, &routes, report);
+    roles::advise(config, &routes, report);
     times::advise(config, &routes, report);
     trusted_proxies(config, report);
 }

@@ -103,22 +103,6 @@ fn a_limit_for_all_gateways_needs_redis() {
 }
 
 #[test]
-fn a_limit_by_key_or_claim_knows_nobody_on_a_public_route() {
-    let source = |by: &str| {
-        format!(
-            "listeners: [{{ address: 127.0.0.1:1 }}]\n\
-             routes: [{{ path: /a, respond: {{}}, auth: public, limits: [{{ rate: 1/1s, by: '{by}' }}] }}]\n"
-        )
-    };
-    for by in ["user", "api_key", "claim:tenant"] {
-        assert_eq!(told(&source(by)).len(), 1, "{by}");
-    }
-    for by in ["ip", "global", "header:x-tenant"] {
-        assert!(told(&source(by)).is_empty(), "{by}");
-    }
-}
-
-#[test]
 fn a_rate_for_a_role_that_nobody_has_is_told() {
     let source = "listeners: [{ address: 127.0.0.1:1 }]\n\
         identity: { roles: [customer, gold] }\n\
