@@ -72,7 +72,7 @@ fn callers(keys: &Keys) -> String {
     match keys.auth.as_ref().map(|auth| &auth.value) {
         None | Some(Access::Public) => "anyone".to_owned(),
         Some(Access::Required(requirement)) => {
-            let list = |roles: &crate::base::yaml::At<Vec<crate::base::yaml::At<String>>>, glue| {
+            let list = |roles: &At<Vec<At<String>>>, glue| {
                 let names: Vec<_> = roles.value.iter().map(|role| role.value.as_str()).collect();
                 names.join(glue)
             };
