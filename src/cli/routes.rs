@@ -6,8 +6,11 @@ use clap::Args;
 
 use super::File;
 use super::table::table;
+use crate::base::networks;
+use crate::base::yaml::At;
 use crate::config::{Config, Route};
 use crate::policy::Keys;
+use crate::policy::access::List;
 use crate::policy::auth::Access;
 use crate::policy::limits::Use;
 use crate::route::method::MethodSet;
@@ -35,7 +38,7 @@ fn row(route: &Route, config: &Config) -> [String; 5] {
     [
         route.name(),
         matched(route),
-        callers(&keys),
+        callers(&keys) + &networks(&keys),
         limits(&keys),
         target(route),
     ]
@@ -69,7 +72,7 @@ fn callers(keys: &Keys) -> String {
     match keys.auth.as_ref().map(|auth| &auth.value) {
         None | Some(Access::Public) => "anyone".to_owned(),
         Some(Access::Required(requirement)) => {
-            let list = |roles: &crate::base::yaml::At<Vec<crate::base::yaml::At<String>>>, glue| {
+            let list = |roles: &At<Vec<At<String>>>, glue| {
                 let names: Vec<_> = roles.value.iter().map(|role| role.value.as_str()).collect();
                 names.join(glue)
             };
@@ -85,6 +88,27 @@ fn callers(keys: &Keys) -> String {
             }
         }
     }
+}
+
+/// The networks that may call, and those that may not; of long lists the beginning.
+fn networks(keys: &Keys) -> String {
+    let list = |word, list: &Option<At<List>>| {
+        let networks = list.as_ref().map(|list| &list.value.networks);
+        let Some(networks) = networks.filter(|networks| !networks.is_empty()) else {
+            return String::new();
+        };
+        let shown: Vec<_> = networks
+            .iter()
+            .take(2)
+            .map(|network| networks::shown(network.value))
+            .collect();
+        let more = match networks.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(" {word} {}{more}", shown.join(", "))
+    };
+    list("from", &keys.allow) + &list("but not", &keys.deny)
 }
 
 fn limits(keys: &Keys) -> String {

@@ -16,11 +16,13 @@ use crate::base::yaml::{At, Node, Place};
 use crate::identity::config as identity;
 use crate::{limit, policy, route, telemetry, tls, upstream};
 
+mod advice;
 mod cases;
 mod check;
 mod issuer;
 mod load;
 
+pub use advice::advise;
 pub use check::check;
 pub use load::{Loaded, load, parse};
 

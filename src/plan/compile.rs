@@ -11,14 +11,15 @@ use http::{HeaderValue, StatusCode};
 use super::kept::Kept;
 use super::target::{Redirect, Respond, Target};
 use super::{Edge, Forward, Plan, Route, Shared};
-use crate::base::net::Networks;
+use crate::base::networks::Networks;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
 use crate::base::yaml::At;
 use crate::config::{self, Config};
 use crate::limit::{self, Limit};
-use crate::policy::{Names, Pipeline};
+use crate::policy::{Keys, Names, Pipeline};
 use crate::route::Router;
+use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
 use crate::upstream::Cluster;
@@ -39,6 +40,8 @@ pub fn compile(
         .filter_map(|route| parts.route(route, report))
         .collect();
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
+    let defaults = config.defaults.given();
+    let unrouted = defaults.map(|defaults| parts.unrouted(&defaults.without_a_route(), report));
     kept.finish();
     if report.has_errors() {
         return None;
@@ -52,7 +55,7 @@ pub fn compile(
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     Some(Plan {
         edge: Edge {
-            trusted_proxies: Networks::new(trusted.collect()),
+            trusted_proxies: Networks::new(trusted),
             max_uri: size(limits.uri.0),
             max_headers: size(limits.headers.0),
             // Pingora counts whole seconds, and takes 0 as "for ever".
@@ -62,6 +65,7 @@ pub fn compile(
         routes,
         drain: config.server.drain,
         kept,
+        unrouted,
     })
 }
 
@@ -126,19 +130,8 @@ impl<'a> Parts<'a> {
         let name: Arc<str> = route.name().into();
         let keys = self.config.policies(route);
         let parameters = route.matches.path.value.names();
-        let own_limit = |keys: &limit::config::Limit| {
-            let make = || Limit::new(name.clone(), keys);
-            let mut kept = self.kept.borrow_mut();
-            kept.limits.keep(&format!("in {name}"), keys, make)
-        };
-        let names = Names {
-            parameters: &parameters,
-            limits: &|name| self.limits.get(name).cloned(),
-            limit_names: &self.limit_names,
-            own_limit: &own_limit,
-            issuers: &self.issuers,
-        };
-        let pipeline = Pipeline::compile(&keys, &names, report);
+        let methods = route.matches.methods();
+        let pipeline = self.pipeline(&name, &keys, &parameters, methods, report);
         let target = self.target(route, &parameters, report);
         // What is wrong with the match has been told when the file was checked.
         let matcher = route.matches.compile(&mut Report::default())?;
@@ -150,6 +143,34 @@ impl<'a> Parts<'a> {
                 target: target?,
             },
         ))
+    }
+
+    fn unrouted(&self, keys: &Keys, report: &mut Report) -> Pipeline {
+        self.pipeline(&"".into(), keys, &[], MethodSet::ANY, report)
+    }
+
+    fn pipeline(
+        &self,
+        name: &Arc<str>,
+        keys: &Keys,
+        parameters: &[&str],
+        methods: MethodSet,
+        report: &mut Report,
+    ) -> Pipeline {
+        let own_limit = |keys: &limit::config::Limit| {
+            let make = || Limit::new(name.clone(), keys);
+            let mut kept = self.kept.borrow_mut();
+            kept.limits.keep(&format!("in {name}"), keys, make)
+        };
+        let names = Names {
+            parameters,
+            limits: &|name| self.limits.get(name).cloned(),
+            limit_names: &self.limit_names,
+            own_limit: &own_limit,
+            issuers: &self.issuers,
+            methods,
+        };
+        Pipeline::compile(keys, &names, report)
     }
 
     fn target(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::net::Networks;
+use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
 
@@ -26,6 +26,8 @@ pub struct Plan {
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,
+    /// What answers get where no route was found: the defaults' `cors` and `response_headers`.
+    pub unrouted: Option<Pipeline>,
 }
 
 /// What holds before a route is known.

@@ -24,6 +24,16 @@ pub enum Use {
     Own(Box<limit::config::Limit>),
 }
 
+impl Use {
+    /// The limit that is written in place, if it is one.
+    pub fn own(&self) -> Option<&limit::config::Limit> {
+        match self {
+            Self::Own(limit) => Some(limit),
+            Self::Named(_) => None,
+        }
+    }
+}
+
 /// Limits by address, route or nothing. Also the one that tells clients how much is left, for both.
 #[derive(Debug)]
 pub struct BeforeAuth(Vec<Arc<Limit>>);

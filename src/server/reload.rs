@@ -112,6 +112,7 @@ impl Reload {
         let next = loaded.config.and_then(|config| {
             restart::check(&running.config, &config, &loaded.source, &mut report);
             let plan = plan::compile(&config, &self.shared, Some(&before), &mut report);
+            config::advise(&config, &mut report);
             plan.map(|plan| (config, plan))
         });
         let report = report.sorted();

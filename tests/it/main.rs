@@ -8,11 +8,16 @@
     reason = "a test that cannot go on fails and says where"
 )]
 
+mod access;
 mod access_log;
+mod advice_model;
 mod config;
 mod connections;
+mod cors;
 mod docs;
 mod forwarding;
+mod from_express;
+mod headers;
 mod identity;
 mod layers;
 mod lifecycle;
@@ -26,6 +31,7 @@ mod regressions;
 mod reload;
 mod routing;
 mod routing_model;
+mod same_way;
 mod servers;
 mod shell;
 mod store;
