@@ -25,13 +25,26 @@ pub trait Reloads: Send + Sync {
     fn state(&self) -> Value;
 }
 
-/// The endpoints; with a `token`, only for those who bring it.
-pub fn router(
-    readiness: Readiness,
-    plan: Arc<ArcSwap<Plan>>,
-    reloads: Arc<dyn Reloads>,
-    token: Option<Secret>,
-) -> Router {
+/// What the endpoints show and do.
+pub struct Parts {
+    pub readiness: Readiness,
+    pub plan: Arc<ArcSwap<Plan>>,
+    pub reloads: Arc<dyn Reloads>,
+    /// The page behind `/metrics`.
+    pub metrics: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// What callers must bring, where they must.
+    pub token: Option<Secret>,
+}
+
+/// The endpoints; with a token, only for those who bring it.
+pub fn router(parts: Parts) -> Router {
+    let Parts {
+        readiness,
+        plan,
+        reloads,
+        metrics,
+        token,
+    } = parts;
     let guard = move |request: Request, next: Next| {
         let allowed = token
             .as_ref()
@@ -52,7 +65,8 @@ pub fn router(
         );
     let view = Router::new()
         .route("/routes", get(routes).with_state(plan))
-        .route("/reload", post(reload).with_state(reloads));
+        .route("/reload", post(reload).with_state(reloads))
+        .route("/metrics", get(scrape).with_state(metrics));
     health
         .merge(view.layer(middleware::from_fn(guard)))
         .fallback(|| async { refuse(Refusal::NoRoute) })
@@ -78,6 +92,14 @@ async fn ready(State((readiness, reloads)): State<(Readiness, Arc<dyn Reloads>)>
         })),
     )
         .into_response()
+}
+
+/// Prometheus text format 0.0.4.
+async fn scrape(State(metrics): State<Arc<dyn Fn() -> Vec<u8> + Send + Sync>>) -> Response {
+    match tokio::task::spawn_blocking(move || metrics()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(_) => refuse(Refusal::Internal),
+    }
 }
 
 async fn reload(State(reloads): State<Arc<dyn Reloads>>) -> Response {

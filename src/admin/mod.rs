@@ -3,5 +3,5 @@
 mod api;
 mod health;
 
-pub use api::{Reloads, router};
+pub use api::{Parts, Reloads, router};
 pub use health::Readiness;

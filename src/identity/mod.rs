@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
+use crate::telemetry::metrics::{Kind, Page, Words};
 use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
 
 pub use config::role;
@@ -91,6 +92,7 @@ impl Identity {
             revoked,
             keys,
             clock,
+            signins: Words::default(),
         };
         Ok(Self {
             service: Arc::new(service),
@@ -152,6 +154,19 @@ impl Identity {
             StoreAddress::SqliteMemory => Ok(Vec::new()),
             StoreAddress::Mysql(address) => Ok(Mysql::migrate(address, folder, clock).await??),
         }
+    }
+
+    /// Writes what was counted of sign-ins, and how many passwords wait for a thread.
+    pub fn write_metrics(&self, page: &mut Page) {
+        let name = "airside_signins_total";
+        page.family(name, Kind::Counter, "Sign-ins, by how they ended.");
+        for (result, count) in self.service.signins.counts() {
+            page.sample(name, &[("result", result)], count);
+        }
+        let name = "airside_password_queue_depth";
+        let help = "Passwords that wait for a thread to hash them.";
+        page.family(name, Kind::Gauge, help);
+        page.sample(name, &[], self.service.passwords.waiting() as u64);
     }
 
     /// Can users sign in? Errors: what is missing, for `/readyz` and the log.

@@ -66,8 +66,7 @@ impl<Tool: Send + 'static> Workers<Tool> {
     }
 
     /// How many jobs wait for a thread.
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }

@@ -42,6 +42,7 @@ pub fn compile(
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
     let defaults = config.defaults.given();
     let unrouted = defaults.map(|defaults| parts.unrouted(&defaults.without_a_route(), report));
+    let unrouted_meters = kept.meters(&"".into());
     kept.finish();
     if report.has_errors() {
         return None;
@@ -66,6 +67,7 @@ pub fn compile(
         drain: config.server.drain,
         kept,
         unrouted,
+        unrouted_meters,
     })
 }
 
@@ -138,6 +140,7 @@ impl<'a> Parts<'a> {
         Some((
             matcher,
             Route {
+                meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,
                 target: target?,

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::limit::{self, Limit};
+use crate::telemetry::metrics::RouteMeters;
 use crate::upstream::{self, Cluster};
 
 /// The state behind a plan's names.
@@ -12,6 +13,9 @@ use crate::upstream::{self, Cluster};
 pub struct Kept {
     pub(super) limits: States<limit::config::Limit, Limit>,
     pub(super) clusters: States<upstream::config::Upstream, Cluster>,
+    /// By the route's name, which is their label.
+    meters: HashMap<Arc<str>, Arc<RouteMeters>>,
+    meters_before: HashMap<Arc<str>, Arc<RouteMeters>>,
     /// Numbers the clusters, so that connections of one are never taken for those of another.
     groups: u64,
 }
@@ -30,6 +34,8 @@ impl Kept {
         Self {
             limits: States::after(before.map(|kept| &kept.limits)),
             clusters: States::after(before.map(|kept| &kept.clusters)),
+            meters: HashMap::new(),
+            meters_before: before.map(|kept| kept.meters.clone()).unwrap_or_default(),
             groups: before.map_or(0, |kept| kept.groups),
         }
     }
@@ -38,6 +44,23 @@ impl Kept {
     pub(super) fn finish(&mut self) {
         self.limits.known.clear();
         self.clusters.known.clear();
+        self.meters_before.clear();
+    }
+
+    /// Routes of one name share their counters, and the name has them for as long as there is one.
+    pub(super) fn meters(&mut self, name: &Arc<str>) -> Arc<RouteMeters> {
+        let before = &mut self.meters_before;
+        let meters = self.meters.entry(name.clone());
+        meters
+            .or_insert_with(|| before.remove(name).unwrap_or_default())
+            .clone()
+    }
+
+    /// All counters, by the name of their routes.
+    pub(super) fn all_meters(&self) -> impl Iterator<Item = (&str, &RouteMeters)> + Clone {
+        self.meters
+            .iter()
+            .map(|(name, meters)| (&**name, &**meters))
     }
 
     pub(super) fn cluster(

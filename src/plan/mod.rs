@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
+use crate::telemetry::metrics::RouteMeters;
 
 mod compile;
 mod kept;
@@ -28,6 +29,8 @@ pub struct Plan {
     kept: kept::Kept,
     /// What answers get where no route was found: the defaults' `cors` and `response_headers`.
     pub unrouted: Option<Pipeline>,
+    /// What is counted where no route was found.
+    pub unrouted_meters: Arc<RouteMeters>,
 }
 
 /// What holds before a route is known.
@@ -47,9 +50,15 @@ pub struct Route {
     pub name: Arc<str>,
     pub pipeline: Pipeline,
     pub target: Target,
+    pub meters: Arc<RouteMeters>,
 }
 
 impl Plan {
+    /// The counters of all routes, by their names; of no route under the empty one.
+    pub fn meters(&self) -> impl Iterator<Item = (&str, &RouteMeters)> + Clone {
+        self.kept.all_meters()
+    }
+
     pub fn route(&self, index: u32) -> Option<&Route> {
         self.routes.get(index as usize)
     }

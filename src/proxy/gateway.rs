@@ -62,7 +62,7 @@ impl Gateway {
             Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
             Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
         };
-        context.route = Some(index);
+        context.enter(index);
         let Some(route) = plan.route(index) else {
             return Err(Reply::refuse(Refusal::Internal).reason("route"));
         };
@@ -255,6 +255,7 @@ impl ProxyHttp for Gateway {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         context.end_attempt();
+        record::count(session, context);
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(
                 session,

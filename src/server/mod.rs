@@ -14,7 +14,7 @@ use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
 
-use crate::admin::{self, Readiness};
+use crate::admin::{self, Parts, Readiness};
 use crate::base::clock::Clock;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
@@ -28,6 +28,7 @@ mod axum_app;
 mod handover;
 mod leave;
 mod manager;
+mod metrics;
 mod preflight;
 mod reload;
 mod restart;
@@ -38,6 +39,7 @@ mod watch;
 use axum_app::AxumApp;
 use handover::{Handover, RunDir, RunDirError};
 use leave::Leave;
+use metrics::Metrics;
 use reload::Reload;
 use sockets::{Inherited, Opened, Sockets};
 
@@ -292,8 +294,20 @@ impl Assembly {
             self.add("identity", address, router.layer(counted));
         }
         if let Some(config) = self.config.admin.given() {
+            let metrics = Metrics {
+                plan: self.plan.clone(),
+                reload: self.reload.clone(),
+                access_log: self.access_log.clone(),
+                identity: self.identity.clone(),
+            };
             let token = config.token.as_ref().map(|token| token.value.0.clone());
-            let router = admin::router(readiness, self.plan.clone(), self.reload.clone(), token);
+            let router = admin::router(Parts {
+                readiness,
+                plan: self.plan.clone(),
+                reloads: self.reload.clone(),
+                metrics: Arc::new(move || metrics.text()),
+                token,
+            });
             let address = config.listen.value;
             self.add("admin", address, router);
         }

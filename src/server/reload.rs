@@ -16,6 +16,7 @@ use crate::base::report::Report;
 use crate::base::units::show_time;
 use crate::config::{self, Config};
 use crate::plan::{self, Plan, Shared};
+use crate::telemetry::metrics::{Counter, Kind, Page};
 
 /// Reads the file anew and puts what it says in place.
 pub struct Reload {
@@ -25,6 +26,8 @@ pub struct Reload {
     shared: Shared,
     clock: Clock,
     running: Mutex<Running>,
+    done: Counter,
+    refused: Counter,
     state: ArcSwap<State>,
 }
 
@@ -72,6 +75,8 @@ impl Reload {
                 config,
                 seen: Stamp::of(file.iter().chain(references)),
             }),
+            done: Counter::default(),
+            refused: Counter::default(),
             file,
             plan,
             shared,
@@ -144,7 +149,24 @@ impl Reload {
         (now != running.seen).then_some(now)
     }
 
+    /// Writes how often it was reloaded, and which version is in place.
+    pub fn write(&self, page: &mut Page) {
+        let name = "airside_config_reloads_total";
+        page.family(
+            name,
+            Kind::Counter,
+            "Reloads, by whether they changed anything.",
+        );
+        page.sample(name, &[("result", "done")], self.done.value());
+        page.sample(name, &[("result", "refused")], self.refused.value());
+        let name = "airside_config_version";
+        let help = "1 at the start, one more with each configuration that was put in place.";
+        page.family(name, Kind::Gauge, help);
+        page.sample(name, &[], self.state.load().version);
+    }
+
     fn replaced(&self) -> u64 {
+        self.done.add(1);
         let version = self.state.load().version + 1;
         self.state.store(Arc::new(State {
             version,
@@ -155,6 +177,7 @@ impl Reload {
     }
 
     fn refuse(&self, summary: String) {
+        self.refused.add(1);
         let mut state = State::clone(&self.state.load());
         let at = self.clock.unix_millis();
         state.refused = Some(Refused { at, summary });

@@ -22,6 +22,7 @@ mod identity;
 mod layers;
 mod lifecycle;
 mod limits;
+mod metrics;
 mod mysql;
 mod passing;
 mod paths;

@@ -47,6 +47,11 @@ impl PasswordPool {
         Ok(fits && known)
     }
 
+    /// How many passwords wait for a thread.
+    pub fn waiting(&self) -> usize {
+        self.workers.waiting()
+    }
+
     /// Was the hash made at a lower cost than is wanted now?
     pub fn is_outdated(&self, hash: &PasswordHash) -> bool {
         hash.cost() < self.cost

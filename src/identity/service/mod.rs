@@ -16,6 +16,7 @@ use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
 use crate::identity::user::{BeforeCreate, User, UserId};
+use crate::telemetry::metrics::Words;
 use crate::token::{KeyRing, Principal, Verifier};
 
 mod admin;
@@ -39,6 +40,8 @@ pub struct Service {
     pub(in crate::identity) lifetimes: Lifetimes,
     pub(in crate::identity) revoked: Revoked,
     pub(in crate::identity) clock: Clock,
+    /// How sign-ins ended.
+    pub(in crate::identity) signins: Words,
 }
 
 /// Proof that an admin asks, found by the store or given by the shell. What only admins may do takes

@@ -42,6 +42,24 @@ impl Service {
         user_agent: &str,
         source: Source,
     ) -> Result<SignedIn, Refused> {
+        let done = self.try_sign_in(email, password, user_agent, source).await;
+        self.signins.count(match &done {
+            Ok(_) => "ok",
+            Err(Refused::InvalidCredentials) => "invalid_credentials",
+            Err(Refused::Busy) => "busy",
+            Err(Refused::StoreAway) => "store_away",
+            Err(_) => "refused",
+        });
+        done
+    }
+
+    async fn try_sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        user_agent: &str,
+        source: Source,
+    ) -> Result<SignedIn, Refused> {
         let credentials = match Email::parse(email) {
             Ok(email) => self.store.credentials(email.key().clone()).await?,
             Err(_) => None,
