@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
+use super::rotation::StoredKey;
 use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
-use crate::token::Revoked;
+use crate::token::{Revoked, VerifyKey};
 
 mod mysql;
 mod sqlite;
@@ -123,6 +124,32 @@ pub trait UserStore: Send + Sync {
     /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
 
+    /// Signing keys by the time of their publication; those that are retired only where asked for.
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// Publishes a key as `next`, or as `active` where no other one is known that might be in use. `false`:
+    /// it is known already, in whichever state.
+    async fn publish_key(
+        &self,
+        key: VerifyKey,
+        token_life: u64,
+        origin: Origin,
+    ) -> Result<bool, StoreError>;
+
+    /// Makes a next key active, and others retiring; changes nothing where it is no `next`.
+    async fn activate_key(
+        &self,
+        kid: String,
+        replaced: Vec<String>,
+        origin: Origin,
+    ) -> Result<(), StoreError>;
+
+    /// Makes a retiring key retired.
+    async fn retire_key(&self, kid: String, origin: Origin) -> Result<(), StoreError>;
+
+    /// Notes how long a key's tokens live, in milliseconds, where that is longer than before.
+    async fn lengthen_key(&self, kid: String, token_life: u64) -> Result<(), StoreError>;
+
     /// Does the store answer?
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -153,7 +180,7 @@ pub struct AuditEntry {
     pub sequence: u64,
     /// Unix milliseconds.
     pub at: u64,
-    /// A user's id, or `shell`, `session`, `start`.
+    /// A user's id, or `shell`, `session`, `start`, `upkeep`.
     pub actor: String,
     pub action: String,
     pub subject: String,
@@ -188,6 +215,8 @@ pub enum Actor {
     Shell,
     /// The service itself, as it starts.
     Start,
+    /// The service itself, as time goes by.
+    Upkeep,
 }
 
 /// What the audit log says was done.
@@ -205,6 +234,10 @@ enum Action {
     PasswordChanged,
     UserDisabled,
     UserEnabled,
+    KeyPublished,
+    KeyActivated,
+    KeyRetiring,
+    KeyRetired,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -243,6 +276,10 @@ impl Action {
             Self::PasswordChanged => "password_changed",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
+            Self::KeyPublished => "key_published",
+            Self::KeyActivated => "key_activated",
+            Self::KeyRetiring => "key_retiring",
+            Self::KeyRetired => "key_retired",
         }
     }
 }
@@ -254,6 +291,7 @@ impl std::fmt::Display for Actor {
             Self::Session => f.write_str("session"),
             Self::Shell => f.write_str("shell"),
             Self::Start => f.write_str("start"),
+            Self::Upkeep => f.write_str("upkeep"),
         }
     }
 }
