@@ -12,6 +12,7 @@ use crate::plan::{self, Shared};
 
 mod check;
 mod demo;
+mod keys;
 mod migrate;
 mod routes;
 mod run;
@@ -41,6 +42,9 @@ enum Command {
     /// People who can sign in
     #[command(subcommand)]
     User(user::User),
+    /// The keys that tokens are signed with
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Bring the schema of the users' database up to date, and say what was done
     Migrate(migrate::Migrate),
     /// Version, commit, Pingora's version, features
@@ -79,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Routes(command) => command.execute(),
         Command::Schema => print_schema(),
         Command::User(command) => command.execute(),
+        Command::Keys(command) => command.execute(),
         Command::Migrate(command) => command.execute(),
         Command::Version => version::execute(),
     };
