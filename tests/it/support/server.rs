@@ -179,6 +179,10 @@ impl SetUp {
         }
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs another command of the program on this configuration, with something to read.
     pub fn command(&self, arguments: &[&str], stdin: &str) -> Output {
         self.write();
