@@ -32,6 +32,19 @@ pub enum KeyState {
     Retired,
 }
 
+/// A change of the store's keys; each is one transaction.
+#[derive(Debug, Clone)]
+pub enum KeyChange {
+    /// A new key, `next`; or `active`, where no other one is known that might be in use.
+    Publish { key: VerifyKey, token_life: u64 },
+    /// A next key becomes active, and others retiring.
+    Activate { kid: String, replaced: Vec<String> },
+    /// A retiring key becomes retired.
+    Retire { kid: String },
+    /// A key's tokens live longer than before, in milliseconds. No state, and no row in the audit log.
+    Lengthen { kid: String, token_life: u64 },
+}
+
 /// What a gateway does next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {

@@ -89,9 +89,9 @@ impl VerifyKey {
             r#"{{"typ":"at+jwt","alg":"{name}","kid":"{kid}"}}"#
         ));
         let mut jwk = members;
-        jwk["alg"] = json!(name);
-        jwk["use"] = json!("sig");
-        jwk["kid"] = json!(kid);
+        let more = [("alg", name), ("use", "sig"), ("kid", &kid)];
+        let more = more.map(|(member, value)| (member.to_owned(), json!(value)));
+        jwk.as_object_mut()?.extend(more);
         Some(Self {
             kid,
             header,

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use super::{Admin, Service};
 use crate::identity::config::{AccessToken, Key};
 use crate::identity::refused::Refused;
-use crate::identity::rotation::{KeyState, Own, Step, StoredKey};
+use crate::identity::rotation::{KeyChange, KeyState, Own, Step, StoredKey};
 use crate::identity::store::{Actor, Source};
 use crate::token::{
     KeyError, KeyFolder, KeyRing, KeySet, SharedKey, Signer, SigningKey, VerifyKey,
@@ -146,7 +146,11 @@ impl Service {
             return Err(NotRotated::Already(waiting.kid().to_owned()));
         }
         let key = pairs.folder.add(pairs.own.algorithm)?;
-        self.publish(&key, pairs.own.token_life, by.0).await?;
+        let publish = KeyChange::Publish {
+            key: key.verify_key(),
+            token_life: pairs.own.token_life,
+        };
+        self.change_key(publish, by.0).await?;
         let kid = key.kid().to_owned();
         pairs.own.keys.insert(kid.clone(), key);
         Ok(kid)
@@ -176,14 +180,8 @@ impl Service {
     }
 
     async fn carry_out(&self, pairs: &mut Pairs, step: Step) -> Result<(), Refused> {
-        let origin = || self.origin(Actor::Upkeep, Source::default());
-        match step {
-            Step::Publish { kid } => {
-                if let Some(key) = pairs.own.keys.get(&kid) {
-                    self.publish(key, pairs.own.token_life, Actor::Upkeep)
-                        .await?;
-                }
-            }
+        let token_life = pairs.own.token_life;
+        let change = match step {
             Step::Make => {
                 let made = pairs.folder.add(pairs.own.algorithm);
                 let key = made.map_err(|error| {
@@ -191,28 +189,31 @@ impl Service {
                     Refused::Internal
                 })?;
                 pairs.own.keys.insert(key.kid().to_owned(), key);
+                return Ok(());
             }
-            Step::Lengthen { kid } => {
-                let life = pairs.own.token_life;
-                self.store.lengthen_key(kid, life).await?;
-            }
+            Step::Publish { kid } => match pairs.own.keys.get(&kid) {
+                Some(key) => KeyChange::Publish {
+                    key: key.verify_key(),
+                    token_life,
+                },
+                None => return Ok(()),
+            },
+            Step::Lengthen { kid } => KeyChange::Lengthen { kid, token_life },
             Step::Activate { kid, replaced } => {
                 log::info!("the key {kid} signs from now on");
-                self.store.activate_key(kid, replaced, origin()).await?;
+                KeyChange::Activate { kid, replaced }
             }
             Step::Retire { kid } => {
                 log::info!("the key {kid} is retired");
-                self.store.retire_key(kid, origin()).await?;
+                KeyChange::Retire { kid }
             }
-        }
-        Ok(())
+        };
+        self.change_key(change, Actor::Upkeep).await
     }
 
-    async fn publish(&self, key: &SigningKey, life: u64, by: Actor) -> Result<(), Refused> {
+    async fn change_key(&self, change: KeyChange, by: Actor) -> Result<(), Refused> {
         let origin = self.origin(by, Source::default());
-        self.store
-            .publish_key(key.verify_key(), life, origin)
-            .await?;
+        self.store.change_key(change, origin).await?;
         Ok(())
     }
 

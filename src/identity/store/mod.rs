@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
-use super::rotation::StoredKey;
+use super::rotation::{KeyChange, StoredKey};
 use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
-use crate::token::{Revoked, VerifyKey};
+use crate::token::Revoked;
 
 mod mysql;
 mod sqlite;
@@ -127,28 +127,8 @@ pub trait UserStore: Send + Sync {
     /// Signing keys by the time of their publication; those that are retired only where asked for.
     async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError>;
 
-    /// Publishes a key as `next`, or as `active` where no other one is known that might be in use. `false`:
-    /// it is known already, in whichever state.
-    async fn publish_key(
-        &self,
-        key: VerifyKey,
-        token_life: u64,
-        origin: Origin,
-    ) -> Result<bool, StoreError>;
-
-    /// Makes a next key active, and others retiring; changes nothing where it is no `next`.
-    async fn activate_key(
-        &self,
-        kid: String,
-        replaced: Vec<String>,
-        origin: Origin,
-    ) -> Result<(), StoreError>;
-
-    /// Makes a retiring key retired.
-    async fn retire_key(&self, kid: String, origin: Origin) -> Result<(), StoreError>;
-
-    /// Notes how long a key's tokens live, in milliseconds, where that is longer than before.
-    async fn lengthen_key(&self, kid: String, token_life: u64) -> Result<(), StoreError>;
+    /// Changes a signing key's state. `false`: it was so already, by whomever.
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError>;
 
     /// Does the store answer?
     async fn ping(&self) -> Result<(), StoreError>;

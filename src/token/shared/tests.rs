@@ -229,6 +229,6 @@ fn rule_1_where_a_secret_is_shared_no_pair_of_keys_counts() {
 fn rule_23_the_secret_shows_itself_nowhere() {
     let key = SharedKey::new(SECRET, LIFE);
     assert_eq!(format!("{key:?}"), "SharedKey(***)");
-    let jwks = KeySet::Shared(key.clone()).jwks();
+    let jwks = KeySet::Shared(key).jwks();
     assert_eq!(jwks, json!({ "keys": [] }));
 }

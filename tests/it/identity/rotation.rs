@@ -135,7 +135,7 @@ async fn rule_24_a_retired_key_is_gone_from_everywhere_and_a_restart_changes_not
     let Site { airside, origin } = site;
     let airside = airside.restart();
     let site = Site { airside, origin };
-    assert_eq!(published(&site.api()).await, [next.clone()]);
+    assert_eq!(published(&site.api()).await, [next]);
     assert_eq!(site.api().ask("GET", "/members", &new).await.status, 200);
     let refused = site.api().ask("GET", "/members", &old).await;
     refused.refused(401, "unauthenticated");

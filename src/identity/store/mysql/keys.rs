@@ -6,7 +6,7 @@ use mysql_async::{Row, Transaction, from_row_opt};
 use super::audit;
 use super::failure::{Failure, is_duplicate};
 use crate::identity::role::RoleName;
-use crate::identity::rotation::StoredKey;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::store::{Action, Origin};
 use crate::token::VerifyKey;
 
@@ -35,8 +35,21 @@ pub(super) async fn all(db: &mut impl Queryable, retired: bool) -> Result<Vec<St
     Ok(keys)
 }
 
-/// `false`: the key is there already, in whichever state.
-pub(super) async fn publish(
+/// `false`: nothing was to be changed.
+pub(super) async fn change(
+    tx: &mut Transaction<'_>,
+    change: &KeyChange,
+    origin: &Origin,
+) -> Result<bool, Failure> {
+    match change {
+        KeyChange::Publish { key, token_life } => publish(tx, key, *token_life, origin).await,
+        KeyChange::Activate { kid, replaced } => activate(tx, kid, replaced, origin).await,
+        KeyChange::Retire { kid } => retire(tx, kid, origin).await,
+        KeyChange::Lengthen { kid, token_life } => lengthen(tx, kid, *token_life).await,
+    }
+}
+
+async fn publish(
     tx: &mut Transaction<'_>,
     key: &VerifyKey,
     token_life: u64,
@@ -62,17 +75,17 @@ pub(super) async fn publish(
     Ok(true)
 }
 
-pub(super) async fn activate(
+async fn activate(
     tx: &mut Transaction<'_>,
     kid: &str,
     replaced: &[String],
     origin: &Origin,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let update = "UPDATE signing_keys SET active_at = ?
                   WHERE kid = ? AND active_at IS NULL AND retiring_at IS NULL";
     tx.exec_drop(update, (origin.at, kid)).await?;
     if tx.affected_rows() == 0 {
-        return Ok(());
+        return Ok(false);
     }
     audit::note(tx, origin, Action::KeyActivated, kid, "").await?;
     for old in replaced {
@@ -83,28 +96,22 @@ pub(super) async fn activate(
             audit::note(tx, origin, Action::KeyRetiring, old, kid).await?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
-pub(super) async fn retire(
-    tx: &mut Transaction<'_>,
-    kid: &str,
-    origin: &Origin,
-) -> Result<(), Failure> {
+async fn retire(tx: &mut Transaction<'_>, kid: &str, origin: &Origin) -> Result<bool, Failure> {
     let update = "UPDATE signing_keys SET retired_at = ?
                   WHERE kid = ? AND retiring_at IS NOT NULL AND retired_at IS NULL";
     tx.exec_drop(update, (origin.at, kid)).await?;
-    if tx.affected_rows() == 1 {
-        audit::note(tx, origin, Action::KeyRetired, kid, "").await?;
+    if tx.affected_rows() == 0 {
+        return Ok(false);
     }
-    Ok(())
+    audit::note(tx, origin, Action::KeyRetired, kid, "").await?;
+    Ok(true)
 }
 
-pub(super) async fn lengthen(
-    tx: &mut Transaction<'_>,
-    kid: &str,
-    token_life: u64,
-) -> Result<(), Failure> {
+async fn lengthen(tx: &mut Transaction<'_>, kid: &str, token_life: u64) -> Result<bool, Failure> {
     let update = "UPDATE signing_keys SET token_life = ? WHERE kid = ? AND token_life < ?";
-    Ok(tx.exec_drop(update, (token_life, kid, token_life)).await?)
+    tx.exec_drop(update, (token_life, kid, token_life)).await?;
+    Ok(tx.affected_rows() == 1)
 }

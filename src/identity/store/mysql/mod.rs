@@ -16,10 +16,10 @@ use crate::identity::config::mysql::Mysql as Address;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
-use crate::identity::rotation::StoredKey;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::user::{NewUser, User, UserId};
-use crate::token::{Revoked, VerifyKey};
+use crate::token::Revoked;
 
 mod audit;
 mod failure;
@@ -270,33 +270,8 @@ impl UserStore for Mysql {
             .await
     }
 
-    async fn publish_key(
-        &self,
-        key: VerifyKey,
-        token_life: u64,
-        origin: Origin,
-    ) -> Result<bool, StoreError> {
-        self.change(async move |tx| keys::publish(tx, &key, token_life, &origin).await)
-            .await
-    }
-
-    async fn activate_key(
-        &self,
-        kid: String,
-        replaced: Vec<String>,
-        origin: Origin,
-    ) -> Result<(), StoreError> {
-        self.change(async move |tx| keys::activate(tx, &kid, &replaced, &origin).await)
-            .await
-    }
-
-    async fn retire_key(&self, kid: String, origin: Origin) -> Result<(), StoreError> {
-        self.change(async move |tx| keys::retire(tx, &kid, &origin).await)
-            .await
-    }
-
-    async fn lengthen_key(&self, kid: String, token_life: u64) -> Result<(), StoreError> {
-        self.change(async move |tx| keys::lengthen(tx, &kid, token_life).await)
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError> {
+        self.change(async move |tx| keys::change(tx, &change, &origin).await)
             .await
     }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::audit;
-use crate::identity::rotation::StoredKey;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::store::{Action, Origin, StoreError};
 use crate::token::VerifyKey;
 
@@ -17,8 +17,21 @@ pub(super) fn all(db: &Connection, retired: bool) -> rusqlite::Result<Vec<Stored
     Ok(rows.into_iter().flatten().collect())
 }
 
-/// `false`: the key is there already, in whichever state.
-pub(super) fn publish(
+/// `false`: nothing was to be changed.
+pub(super) fn change(
+    tx: &Transaction,
+    change: &KeyChange,
+    origin: &Origin,
+) -> Result<bool, StoreError> {
+    match change {
+        KeyChange::Publish { key, token_life } => publish(tx, key, *token_life, origin),
+        KeyChange::Activate { kid, replaced } => activate(tx, kid, replaced, origin),
+        KeyChange::Retire { kid } => retire(tx, kid, origin),
+        KeyChange::Lengthen { kid, token_life } => Ok(lengthen(tx, kid, *token_life)?),
+    }
+}
+
+fn publish(
     tx: &Transaction,
     key: &VerifyKey,
     token_life: u64,
@@ -43,16 +56,16 @@ pub(super) fn publish(
     Ok(true)
 }
 
-pub(super) fn activate(
+fn activate(
     tx: &Transaction,
     kid: &str,
     replaced: &[String],
     origin: &Origin,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let sql = "UPDATE signing_keys SET active_at = ?
                WHERE kid = ? AND active_at IS NULL AND retiring_at IS NULL";
     if tx.prepare_cached(sql)?.execute(params![origin.at, kid])? == 0 {
-        return Ok(());
+        return Ok(false);
     }
     audit::note(tx, origin, Action::KeyActivated, kid, "")?;
     for old in replaced {
@@ -61,23 +74,25 @@ pub(super) fn activate(
             audit::note(tx, origin, Action::KeyRetiring, old, kid)?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
-pub(super) fn retire(tx: &Transaction, kid: &str, origin: &Origin) -> Result<(), StoreError> {
+fn retire(tx: &Transaction, kid: &str, origin: &Origin) -> Result<bool, StoreError> {
     let sql = "UPDATE signing_keys SET retired_at = ?
                WHERE kid = ? AND retiring_at IS NOT NULL AND retired_at IS NULL";
-    if tx.prepare_cached(sql)?.execute(params![origin.at, kid])? == 1 {
-        audit::note(tx, origin, Action::KeyRetired, kid, "")?;
+    if tx.prepare_cached(sql)?.execute(params![origin.at, kid])? == 0 {
+        return Ok(false);
     }
-    Ok(())
+    audit::note(tx, origin, Action::KeyRetired, kid, "")?;
+    Ok(true)
 }
 
-pub(super) fn lengthen(tx: &Transaction, kid: &str, token_life: u64) -> rusqlite::Result<()> {
+fn lengthen(tx: &Transaction, kid: &str, token_life: u64) -> rusqlite::Result<bool> {
     let sql = "UPDATE signing_keys SET token_life = ? WHERE kid = ? AND token_life < ?";
-    tx.prepare_cached(sql)?
+    let lengthened = tx
+        .prepare_cached(sql)?
         .execute(params![token_life, kid, token_life])?;
-    Ok(())
+    Ok(lengthened == 1)
 }
 
 /// `None`: a key that this version can't read, or one that somebody else has written.

@@ -12,11 +12,11 @@ use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
-use crate::identity::rotation::StoredKey;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
-use crate::token::{Revoked, VerifyKey};
+use crate::token::Revoked;
 
 mod audit;
 mod keys;
@@ -233,32 +233,8 @@ impl UserStore for Sqlite {
         self.read(move |db| keys::all(db, retired)).await
     }
 
-    async fn publish_key(
-        &self,
-        key: VerifyKey,
-        token_life: u64,
-        origin: Origin,
-    ) -> Result<bool, StoreError> {
-        self.write(move |tx| keys::publish(tx, &key, token_life, &origin))
-            .await
-    }
-
-    async fn activate_key(
-        &self,
-        kid: String,
-        replaced: Vec<String>,
-        origin: Origin,
-    ) -> Result<(), StoreError> {
-        self.write(move |tx| keys::activate(tx, &kid, &replaced, &origin))
-            .await
-    }
-
-    async fn retire_key(&self, kid: String, origin: Origin) -> Result<(), StoreError> {
-        self.write(move |tx| keys::retire(tx, &kid, &origin)).await
-    }
-
-    async fn lengthen_key(&self, kid: String, token_life: u64) -> Result<(), StoreError> {
-        self.write(move |tx| Ok(keys::lengthen(tx, &kid, token_life)?))
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError> {
+        self.write(move |tx| keys::change(tx, &change, &origin))
             .await
     }
 
