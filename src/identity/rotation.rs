@@ -87,7 +87,8 @@ impl StoredKey {
 
     /// When no token that it has signed is valid any more.
     fn ends_at(&self) -> Option<u64> {
-        Some(self.retiring_at? + self.token_life + MARGIN)
+        let life = self.token_life.saturating_add(MARGIN);
+        Some(self.retiring_at?.saturating_add(life))
     }
 }
 

@@ -254,3 +254,20 @@ fn rule_23_any_key_that_others_may_read_stops_the_start_and_the_shell() {
         assert!(said.contains("chmod 600"), "{said}");
     }
 }
+
+#[test]
+fn rule_5_an_rsa_key_of_less_than_2048_bits_stops_the_start() {
+    let set_up = people::set_up(&Origin::start()).set("signing", ", algorithm: RS256");
+    // Makes a right one, so that it is the other that is refused.
+    let list = set_up.command(&["keys", "list"], "");
+    assert_eq!(list.status.code(), Some(0), "{list:?}");
+    let short = include_bytes!("../../../src/token/sign/rsa-1024.pk8");
+    let file = set_up.folder().join("keys/short.pk8");
+    std::fs::write(&file, short).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let ended = set_up.run_to_its_end();
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    for word in ["short.pk8", "2048 bits"] {
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
+}

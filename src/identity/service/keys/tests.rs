@@ -258,3 +258,25 @@ async fn a_store_that_was_put_back_from_an_old_copy_costs_no_private_key() {
     assert_eq!(kid_of(&token(&gateway).await), kid_of(&old));
     gateway.verify(&old).unwrap();
 }
+
+#[tokio::test]
+async fn a_key_that_is_ended_by_hand_ends_at_once_with_all_its_tokens() {
+    let cluster = Cluster::new();
+    let gateway = cluster.gateway("keys", "{}");
+    with_ann(&gateway).await;
+    let stolen = token(&gateway).await;
+    let database = cluster.folder.path().join("data/airside.db");
+    let database = rusqlite::Connection::open(database).unwrap();
+    // The statement of the page on identity.
+    let end =
+        "UPDATE signing_keys SET retiring_at = active_at, retired_at = active_at WHERE kid = ?";
+    assert_eq!(database.execute(end, [kid_of(&stolen)]).unwrap(), 1);
+    gateway.follow_keys().await.unwrap();
+    assert_eq!(gateway.verify(&stolen), Err(Refused::InvalidToken));
+    // Nobody else is there who would have to know the new key first.
+    let new = token(&gateway).await;
+    gateway.verify(&new).unwrap();
+    assert_ne!(kid_of(&new), kid_of(&stolen));
+    assert_eq!(states(&gateway).await, ["retired", "active"]);
+    assert_eq!(cluster.files("keys"), 1);
+}
