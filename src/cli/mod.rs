@@ -13,6 +13,7 @@ use crate::server;
 
 mod check;
 mod demo;
+mod keys;
 mod migrate;
 mod role;
 mod routes;
@@ -48,6 +49,9 @@ enum Command {
     /// Who may do what
     #[command(subcommand)]
     Role(role::Role),
+    /// The keys that tokens are signed with
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Bring the schema of the users' database up to date, and say what was done
     Migrate(migrate::Migrate),
     /// Version, commit, Pingora's version, features
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Schema => print_schema(),
         Command::User(command) => command.execute(),
         Command::Role(command) => command.execute(),
+        Command::Keys(command) => command.execute(),
         Command::Migrate(command) => command.execute(),
         Command::Version => version::execute(),
     };

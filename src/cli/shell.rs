@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use super::File;
 use crate::base::clock::Clock;
+use crate::identity::config::StoreAddress;
 use crate::identity::refused::Refused;
 use crate::identity::service::Service;
 use crate::identity::store::StoreError;
@@ -29,6 +30,9 @@ impl File {
         let Some(config) = config.identity.given() else {
             bail!("{} has no `identity:`", self.file.display());
         };
+        if config.store == StoreAddress::SqliteMemory {
+            bail!("the store is the running gateway's memory, where no other process can look");
+        }
         let identity = Identity::open(config, self.folder(), Clock::system())?;
         run(&identity, work)?;
         Ok(ExitCode::SUCCESS)

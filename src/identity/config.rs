@@ -8,15 +8,19 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::base::decode::{self, Decode, Keys, Within, keys, mappings, words};
 use crate::base::report::{Code, Problem, Report};
+use crate::base::secret::Secret;
 use crate::base::units::show_duration;
 use crate::base::yaml::{At, Node, Place};
+use crate::token;
 
 pub mod mysql;
 pub mod role;
+mod secret;
 mod values;
 
 pub use role::RoleName;
-pub use values::{SharedSecret, StoreAddress, Workers};
+pub use secret::SharedSecret;
+pub use values::{StoreAddress, Workers};
 
 keys! {
     /// The built-in identity service.
@@ -33,7 +37,7 @@ keys! {
         pub issuer: String = "http://127.0.0.1:3002".to_owned(),
         /// What the `aud` of its tokens says.
         pub audience: String = "airside".to_owned(),
-        /// The folder of the signing keys; made on the first start, mode 0700.
+        /// The folder of the private keys; made on the first start, mode 0700.
         pub keys: String = "data/keys".to_owned(),
         /// The tokens that a sign-in gives.
         pub access_token: AccessToken,
@@ -52,10 +56,11 @@ keys! {
     pub struct AccessToken {
         /// How long a token is valid, from `1s` to `1d`.
         pub ttl: At<Duration> = At::new(Duration::from_secs(15 * 60), Place::default()),
-        /// What it is signed with.
-        pub algorithm: Algorithm = Algorithm::EdDsa,
-        /// The key of `HS256`, 32 bytes or more.
-        pub secret: Option<SharedSecret>; unbuilt,
+        /// What it is signed with. Change it and the keys are rotated; `HS256` has the one key that
+        /// `secret` is.
+        pub algorithm: At<Algorithm> = At::new(Algorithm::EdDsa, Place::default()),
+        /// The key of `HS256`, 32 random bytes or more; with no other algorithm.
+        pub secret: Option<At<SharedSecret>>,
     }
 
     pub struct RefreshToken {
@@ -97,13 +102,19 @@ keys! {
 
 mappings!(Throttle);
 
+/// What access tokens are signed with, ready to be used.
+pub enum Key<'a> {
+    Pair(token::Algorithm),
+    Shared(&'a Secret),
+}
+
 words! {
     /// What access tokens are signed with.
     pub enum Algorithm {
         EdDsa = "EdDSA",
-        Es256 = "ES256"; unbuilt,
-        Rs256 = "RS256"; unbuilt,
-        Hs256 = "HS256"; unbuilt,
+        Es256 = "ES256",
+        Rs256 = "RS256",
+        Hs256 = "HS256",
     }
 }
 
@@ -125,6 +136,7 @@ impl Identity {
             let message = format!("`{shown}` is out of range: an access token lives 1s to 1d");
             report.push(Problem::error(Code::InvalidValue, ttl.place, message));
         }
+        self.access_token.check(report);
         let grace = self.refresh_token.grace;
         if grace.value > Duration::from_secs(300) {
             let shown = show_duration(grace.value);
@@ -143,6 +155,37 @@ impl Identity {
                 let problem = Problem::error(Code::UnknownName, place, message);
                 report.push(problem.suggest(name, known));
             }
+        }
+    }
+}
+
+impl AccessToken {
+    /// What signs: a pair of keys, or else the secret.
+    pub fn key(&self) -> Key<'_> {
+        match (self.algorithm.value, &self.secret) {
+            (Algorithm::Es256, _) => Key::Pair(token::Algorithm::Es256),
+            (Algorithm::Rs256, _) => Key::Pair(token::Algorithm::Rs256),
+            (Algorithm::Hs256, Some(secret)) => Key::Shared(&secret.value.0),
+            // The last one was refused while reading.
+            (Algorithm::EdDsa, _) | (Algorithm::Hs256, None) => Key::Pair(token::Algorithm::EdDsa),
+        }
+    }
+
+    fn check(&self, report: &mut Report) {
+        let algorithm = self.algorithm;
+        match (&self.secret, algorithm.value) {
+            (None, Algorithm::Hs256) => {
+                let message = "`HS256` needs `secret`, the key that is shared";
+                let problem = Problem::error(Code::Conflict, algorithm.place, message);
+                report.push(problem.help("`openssl rand -hex 32` makes one"));
+            }
+            (Some(secret), word) if word != Algorithm::Hs256 => {
+                let word = word.word();
+                let message = format!("`{word}` has a pair of keys of its own, and no `secret`");
+                let problem = Problem::error(Code::Conflict, secret.place, message);
+                report.push(problem.help("leave it out, or write `algorithm: HS256`"));
+            }
+            _ => {}
         }
     }
 }

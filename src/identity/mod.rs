@@ -5,6 +5,7 @@
 //! - `service`: the rules, without HTTP and SQL; `refused`: why they say no.
 //! - `store/`: what the rules need of a database, and the two that do it, SQLite and MySQL.
 //! - `password/`: plain, accepted, hashed, by types; the threads that hash.
+//! - `rotation`: the life of a signing key.
 //! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
 
 use std::io;
@@ -14,14 +15,15 @@ use std::time::Duration;
 
 use crate::base::clock::Clock;
 use crate::telemetry::metrics::{Kind, Page, Words};
-use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
+use crate::token::{KeyError, Verifier};
 
 pub use config::role;
 
 use config::StoreAddress;
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
-use service::{Lifetimes, Revoked, Service};
+use refused::Refused;
+use service::{Keys, Lifetimes, Revoked, Service};
 use store::{Mysql, MysqlOpenError, PrepareError, Sqlite, StoreError, StoreOpenError, UserStore};
 
 pub mod config;
@@ -31,6 +33,7 @@ mod issuer;
 pub mod password;
 pub mod refresh;
 pub mod refused;
+pub mod rotation;
 pub mod service;
 pub mod session;
 pub mod store;
@@ -59,15 +62,14 @@ pub enum OpenError {
 }
 
 impl Identity {
-    /// Reads or makes the signing key, opens the store and starts the threads. Relative paths are
+    /// Reads or makes the signing keys, opens the store and starts the threads. Relative paths are
     /// relative to `folder`. A MySQL store may be away: it is waited for beside the service, which says
     /// so meanwhile.
     pub fn open(config: &config::Identity, folder: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let key = SigningKey::load_or_create(&folder.join(&config.keys))?;
-        let keys = KeyRing::new(KeySet::new(vec![key.verify_key()]));
+        let keys = Keys::open(&config.keys, &config.access_token, folder)?;
         let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
         let revoked = Revoked::default();
-        let verifier = Verifier::new(ISSUER, issuer, audience, keys.clone(), LEEWAY_SECONDS)
+        let verifier = Verifier::new(ISSUER, issuer, audience, keys.ring.clone(), LEEWAY_SECONDS)
             .with_revocations(revoked.known.clone());
         let signup = config.signup.roles.iter().map(|role| role.value.clone());
         let service = Service {
@@ -78,7 +80,6 @@ impl Identity {
             },
             signup: config.signup.enabled.then(|| signup.collect()),
             issuer: Issuer {
-                key,
                 name: config.issuer.clone(),
                 audience: config.audience.clone(),
                 ttl: config.access_token.ttl.value,
@@ -175,7 +176,11 @@ impl Identity {
             .store
             .ping()
             .await
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        match self.service.can_sign() {
+            true => Ok(()),
+            false => Err(Refused::KeyIsNew.to_string()),
+        }
     }
 }
 

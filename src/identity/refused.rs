@@ -44,6 +44,8 @@ pub enum Refused {
     Busy,
     #[error("the users' database does not answer")]
     StoreAway,
+    #[error("the signing key is new: others have to know it before it signs")]
+    KeyIsNew,
     #[error("something went wrong")]
     Internal,
 }

@@ -8,8 +8,10 @@ use crate::support::origin::Origin;
 use crate::support::people::{self, AUDIENCE, Answer, PASSWORD, Site, account};
 
 mod admin;
+mod algorithms;
 mod bodies;
 mod keys;
+mod rotation;
 mod sessions;
 
 #[tokio::test]

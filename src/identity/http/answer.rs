@@ -142,6 +142,7 @@ impl From<Refused> for Failure {
             Refused::LastAdmin => (409, "last_admin", "The last admin has to stay one"),
             Refused::Busy => (503, "busy", "Too many passwords are being checked"),
             Refused::StoreAway => (503, "overloaded", "The users' database does not answer"),
+            Refused::KeyIsNew => (503, "overloaded", "The signing key is not in use yet"),
             Refused::Internal => return Refusal::Internal.into(),
         };
         Self::new(status, code, title)

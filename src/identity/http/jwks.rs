@@ -7,11 +7,15 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 
+use crate::identity::rotation::PUBLISHED_FOR;
 use crate::identity::service::Service;
 
-/// Others may keep the answer for five minutes: a new key is published longer than that before it
-/// signs.
+/// Others may keep the answer for no longer than a new key is published before it signs: who does as it
+/// says always knows the key in use.
 pub(super) async fn show(State(service): State<Arc<Service>>) -> impl IntoResponse {
-    let cache = [(CACHE_CONTROL, "public, max-age=300")];
+    let cache = [(
+        CACHE_CONTROL,
+        format!("public, max-age={}", PUBLISHED_FOR / 1_000),
+    )];
     (cache, Json(service.jwks()))
 }

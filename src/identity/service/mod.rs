@@ -3,6 +3,7 @@
 //! - here: accounts, and who asks
 //! - `admin`: other people's accounts, and the audit log
 //! - `sessions`: sign-in, refresh, sign-out, passwords
+//! - `keys`: what signs and what verifies, as the store knows it
 //! - `upkeep`: what ends tokens reaches the verifier
 
 use std::sync::Arc;
@@ -17,13 +18,15 @@ use crate::identity::role::RoleName;
 use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
 use crate::identity::user::{BeforeCreate, User, UserId};
 use crate::telemetry::metrics::Words;
-use crate::token::{KeyRing, Principal, Verifier};
+use crate::token::{Principal, Verifier};
 
 mod admin;
+mod keys;
 mod sessions;
 mod upkeep;
 
 pub use admin::Page;
+pub use keys::{Keys, ListedKey, NotRotated};
 pub use sessions::{Lifetimes, SignedIn};
 pub use upkeep::Revoked;
 
@@ -36,7 +39,7 @@ pub struct Service {
     pub(in crate::identity) signup: Option<Vec<RoleName>>,
     pub(in crate::identity) issuer: Issuer,
     pub(in crate::identity) verifier: Arc<Verifier>,
-    pub(in crate::identity) keys: KeyRing,
+    pub(in crate::identity) keys: Keys,
     pub(in crate::identity) lifetimes: Lifetimes,
     pub(in crate::identity) revoked: Revoked,
     pub(in crate::identity) clock: Clock,
@@ -122,11 +125,6 @@ impl Service {
             .store
             .create_role(role, self.origin(by.0, source))
             .await?)
-    }
-
-    /// The public keys, as `/.well-known/jwks.json` shows them.
-    pub fn jwks(&self) -> serde_json::Value {
-        self.keys.load().jwks()
     }
 
     /// `actor` is left out where the new user acts.

@@ -10,7 +10,7 @@ use crate::identity::refused::Refused;
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::store::{Actor, Source, StoreError};
 use crate::identity::user::{User, UserId};
-use crate::token::Principal;
+use crate::token::{Principal, Signer};
 
 /// How long refresh tokens and their sessions live.
 #[derive(Debug, Clone, Copy)]
@@ -91,16 +91,17 @@ impl Service {
             grace: self.lifetimes.grace.as_millis() as u64,
             idle: self.lifetimes.idle.as_millis() as u64,
         };
+        let signer = self.signer().await?;
         let origin = self.origin(Actor::Session, source);
         match self.store.rotate_session(rotation, origin).await? {
-            Rotated::Next { session, user } => self.signed_in(user, session.id, next),
+            Rotated::Next { session, user } => self.signed_in(&signer, user, session.id, next),
             Rotated::Again {
                 session,
                 user,
                 successor,
             } => {
                 let next = shown.open(&successor).ok_or(Refused::InvalidRefreshToken)?;
-                self.signed_in(user, session.id, next)
+                self.signed_in(&signer, user, session.id, next)
             }
             Rotated::Reused => {
                 log::warn!(
@@ -203,6 +204,8 @@ impl Service {
         user_agent: &str,
         source: Source,
     ) -> Result<SignedIn, Refused> {
+        // First of all: no session begins that nobody gets a token for.
+        let signer = self.signer().await?;
         let now = self.clock.unix_millis();
         let token = RefreshToken::random().map_err(|_| Refused::Internal)?;
         let session = NewSession {
@@ -223,7 +226,7 @@ impl Service {
             .begin_session(session, self.origin(Actor::User(user), source))
             .await;
         match begun {
-            Ok(user) => self.signed_in(user, id, token),
+            Ok(user) => self.signed_in(&signer, user, id, token),
             Err(StoreError::UnknownUser) => Err(Refused::InvalidCredentials),
             Err(error) => Err(error.into()),
         }
@@ -231,6 +234,7 @@ impl Service {
 
     fn signed_in(
         &self,
+        signer: &Signer,
         user: User,
         session: SessionId,
         refresh_token: RefreshToken,
@@ -238,7 +242,7 @@ impl Service {
         Ok(SignedIn {
             access_token: self
                 .issuer
-                .issue(&user, session, self.clock.unix_millis())?,
+                .issue(signer, &user, session, self.clock.unix_millis())?,
             refresh_token,
             expires_in: self.issuer.ttl.as_secs(),
             user,

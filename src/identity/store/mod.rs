@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
+use super::rotation::{KeyChange, StoredKey};
 use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
@@ -123,6 +124,12 @@ pub trait UserStore: Send + Sync {
     /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
 
+    /// Signing keys by the time of their publication; those that are retired only where asked for.
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// Changes a signing key's state. `false`: it was so already, by whomever.
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError>;
+
     /// Does the store answer?
     async fn ping(&self) -> Result<(), StoreError>;
 
@@ -153,7 +160,7 @@ pub struct AuditEntry {
     pub sequence: u64,
     /// Unix milliseconds.
     pub at: u64,
-    /// A user's id, or `shell`, `session`, `start`.
+    /// A user's id, or `shell`, `session`, `start`, `upkeep`.
     pub actor: String,
     pub action: String,
     pub subject: String,
@@ -188,6 +195,8 @@ pub enum Actor {
     Shell,
     /// The service itself, as it starts.
     Start,
+    /// The service itself, as time goes by.
+    Upkeep,
 }
 
 /// What the audit log says was done.
@@ -205,6 +214,10 @@ enum Action {
     PasswordChanged,
     UserDisabled,
     UserEnabled,
+    KeyPublished,
+    KeyActivated,
+    KeyRetiring,
+    KeyRetired,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -243,6 +256,10 @@ impl Action {
             Self::PasswordChanged => "password_changed",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
+            Self::KeyPublished => "key_published",
+            Self::KeyActivated => "key_activated",
+            Self::KeyRetiring => "key_retiring",
+            Self::KeyRetired => "key_retired",
         }
     }
 }
@@ -254,6 +271,7 @@ impl std::fmt::Display for Actor {
             Self::Session => f.write_str("session"),
             Self::Shell => f.write_str("shell"),
             Self::Start => f.write_str("start"),
+            Self::Upkeep => f.write_str("upkeep"),
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::support::mariadb::{Mariadb, Shared};
 
 mod cases;
 mod deadlock;
+mod keys;
 mod people;
 mod races;
 mod sessions;
@@ -79,6 +80,12 @@ on_each_store! {
         a_disabled_user_has_no_session_and_begins_none
         a_role_goes_when_nobody_has_it
         rule_28_the_audit_log_is_read_newest_first;
+    keys:
+        rule_24_a_key_goes_through_its_states_once_and_each_has_its_audit_row
+        rule_24_only_the_first_key_of_all_is_active_at_once
+        a_published_key_is_found_as_it_was
+        a_table_of_keys_takes_no_secret_and_no_other_order
+        what_is_no_key_of_ours_is_not_used;
     races:
         rule_20_of_fifty_who_take_one_address_one_gets_it
         rule_19_of_two_admins_who_demote_each_other_one_remains

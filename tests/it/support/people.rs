@@ -79,6 +79,8 @@ pub fn set_up(origin: &Origin) -> SetUp {
         .set("issuer", ISSUER)
         .set("audience", AUDIENCE)
         .set("ttl", "15m")
+        // More of `access_token`, such as `, algorithm: RS256`.
+        .set("signing", "")
         .set("signup", true)
         .set("queue", 128)
 }
@@ -232,7 +234,7 @@ identity:
   keys: "{keys}"
   issuer: "{issuer}"
   audience: "{audience}"
-  access_token: { ttl: {ttl} }
+  access_token: { ttl: {ttl}{signing} }
   password: { bcrypt_cost: 10, workers: 2, queue: {queue} }
   signup: { enabled: {signup}, roles: [customer] }
   roles: [admin, customer, flight_company]

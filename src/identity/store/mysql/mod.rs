@@ -16,12 +16,14 @@ use crate::identity::config::mysql::Mysql as Address;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::token::Revoked;
 
 mod audit;
 mod failure;
+mod keys;
 mod lane;
 mod link;
 mod migrate;
@@ -261,6 +263,16 @@ impl UserStore for Mysql {
             sessions::forget(tx, ended).await
         })
         .await
+    }
+
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(async move |db| keys::all(db, retired).await)
+            .await
+    }
+
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError> {
+        self.change(async move |tx| keys::change(tx, &change, &origin).await)
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -12,12 +12,14 @@ use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
 use crate::token::Revoked;
 
 mod audit;
+mod keys;
 mod migrate;
 mod open;
 mod revocations;
@@ -230,6 +232,15 @@ impl UserStore for Sqlite {
             Ok(sessions::forget(tx, ended)?)
         })
         .await
+    }
+
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(move |db| keys::all(db, retired)).await
+    }
+
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError> {
+        self.write(move |tx| keys::change(tx, &change, &origin))
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
