@@ -40,6 +40,9 @@ pub enum Refused {
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    /// For so many milliseconds.
+    #[error("too many attempts have failed")]
+    RateLimited(u64),
     #[error("too many passwords are being checked")]
     Busy,
     #[error("the users' database does not answer")]

@@ -11,6 +11,7 @@ mod admin;
 mod bodies;
 mod keys;
 mod sessions;
+mod throttle;
 
 #[tokio::test]
 async fn an_account_is_made_and_signs_in_both_ways() {

@@ -3,18 +3,20 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use serde_json::{Value, json};
 
 use super::service::Service;
 use super::user::User;
+use crate::base::net::Networks;
 
 mod answer;
 mod audit;
 mod body;
 mod caller;
+mod client;
 mod jwks;
 mod me;
 mod page;
@@ -27,7 +29,8 @@ mod user_roles;
 mod users;
 mod verify;
 
-pub(super) fn router(service: Arc<Service>) -> Router {
+/// `proxies` are those whose word on a client's address is taken.
+pub(super) fn router(service: Arc<Service>, proxies: Networks) -> Router {
     Router::new()
         .route("/auth/signup", post(signup::create))
         .route("/auth/signin", post(signin::create))
@@ -52,6 +55,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         )
         .route("/.well-known/jwks.json", get(jwks::show))
         .layer(from_fn(answer::finish))
+        .layer(Extension(Arc::new(proxies)))
         .with_state(service)
 }
 

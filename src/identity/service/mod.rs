@@ -3,6 +3,7 @@
 //! - here: accounts, and who asks
 //! - `admin`: other people's accounts, and the audit log
 //! - `sessions`: sign-in, refresh, sign-out, passwords
+//! - `throttle`: an attempt at a password, from its reservation to its end
 //! - `upkeep`: what ends tokens reaches the verifier
 
 use std::sync::Arc;
@@ -20,10 +21,12 @@ use crate::token::{KeyRing, Principal, Verifier};
 
 mod admin;
 mod sessions;
+mod throttle;
 mod upkeep;
 
 pub use admin::Page;
 pub use sessions::{Lifetimes, SignedIn};
+pub use throttle::Throttle;
 pub use upkeep::Revoked;
 
 /// All that the rules need.
@@ -37,6 +40,7 @@ pub struct Service {
     pub(in crate::identity) verifier: Arc<Verifier>,
     pub(in crate::identity) keys: KeyRing,
     pub(in crate::identity) lifetimes: Lifetimes,
+    pub(in crate::identity) throttle: Throttle,
     pub(in crate::identity) revoked: Revoked,
     pub(in crate::identity) clock: Clock,
 }

@@ -7,6 +7,7 @@ use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
 use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use super::throttle::{Attempt, Outcome, Reserved, Ticket};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
 use crate::token::Revoked;
@@ -122,6 +123,21 @@ pub trait UserStore: Send + Sync {
 
     /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
+
+    /// Counts an attempt at a password as being made, before it is: of many at once no more are granted than
+    /// may fail.
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError>;
+
+    /// Notes how a granted attempt ended.
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets counts that have had their time, a part of them at once; gives how many.
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError>;
 
     /// Does the store answer?
     async fn ping(&self) -> Result<(), StoreError>;

@@ -81,6 +81,8 @@ pub fn set_up(origin: &Origin) -> SetUp {
         .set("ttl", "15m")
         .set("signup", true)
         .set("queue", 128)
+        .set("trusted", "127.0.0.1")
+        .set("throttle", "")
 }
 
 /// `airside user add`, with the password on its standard input.
@@ -224,7 +226,7 @@ pub const ISSUER: &str = "https://api.example.com";
 pub const AUDIENCE: &str = "api";
 
 const CONFIG: &str = r#"
-server: { trusted_proxies: [127.0.0.1] }
+server: { trusted_proxies: [{trusted}] }
 listeners: [{ address: "{gateway}" }]
 identity:
   listen: "{identity}"
@@ -234,6 +236,7 @@ identity:
   audience: "{audience}"
   access_token: { ttl: {ttl} }
   password: { bcrypt_cost: 10, workers: 2, queue: {queue} }
+  throttle: { {throttle} }
   signup: { enabled: {signup}, roles: [customer] }
   roles: [admin, customer, flight_company]
 admin: { listen: "{admin}" }

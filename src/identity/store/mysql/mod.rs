@@ -17,6 +17,7 @@ use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::token::Revoked;
 
@@ -29,6 +30,7 @@ mod prepare;
 mod revocations;
 mod roles;
 mod sessions;
+mod throttle;
 mod users;
 
 pub use prepare::PrepareError;
@@ -261,6 +263,26 @@ impl UserStore for Mysql {
             sessions::forget(tx, ended).await
         })
         .await
+    }
+
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError> {
+        self.change(async move |tx| throttle::reserve(tx, &attempt).await)
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError> {
+        self.change(async move |tx| throttle::settle(tx, &ticket, outcome, at).await)
+            .await
+    }
+
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError> {
+        self.change(async move |tx| throttle::forget(tx, at, most).await)
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

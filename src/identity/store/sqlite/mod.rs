@@ -13,6 +13,7 @@ use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
 use crate::token::Revoked;
@@ -23,6 +24,7 @@ mod open;
 mod revocations;
 mod roles;
 mod sessions;
+mod throttle;
 mod users;
 
 pub use open::StoreOpenError;
@@ -225,6 +227,26 @@ impl UserStore for Sqlite {
             Ok(sessions::forget(tx, ended)?)
         })
         .await
+    }
+
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError> {
+        self.write(move |tx| Ok(throttle::reserve(tx, &attempt)?))
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| Ok(throttle::settle(tx, &ticket, outcome, at)?))
+            .await
+    }
+
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Ok(throttle::forget(tx, at, most)?))
+            .await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
