@@ -13,10 +13,14 @@ use crate::base::decode::FromText;
 use crate::identity::Identity;
 use crate::identity::role::RoleName;
 
+mod import;
+
 #[derive(Subcommand)]
 pub enum User {
     /// Make an account
     Add(Add),
+    /// Take accounts of another system over, with the hashes of their passwords
+    Import(import::Import),
 }
 
 #[derive(Args)]
@@ -37,6 +41,7 @@ impl User {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Add(add) => add.execute(),
+            Self::Import(import) => import.execute(),
         }
     }
 }

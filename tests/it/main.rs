@@ -17,6 +17,7 @@ mod identity;
 mod layers;
 mod lifecycle;
 mod limits;
+mod moving_in;
 mod mysql;
 mod passing;
 mod paths;

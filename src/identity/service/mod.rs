@@ -16,7 +16,7 @@ use crate::identity::password::{PasswordPool, PasswordRules, PlainPassword};
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
-use crate::identity::user::{BeforeCreate, User, UserId};
+use crate::identity::user::{BeforeCreate, MovedIn, User, UserId};
 use crate::token::{KeyRing, Principal, Verifier};
 
 mod admin;
@@ -79,6 +79,13 @@ impl Service {
         let source = Source::default();
         self.create(email, password, roles, Some(Actor::Shell), source)
             .await
+    }
+
+    /// Takes an account of another system over.
+    pub async fn move_in(&self, by: Admin, user: MovedIn) -> Result<User, Refused> {
+        let user = user.run(self.clock.unix_millis());
+        let origin = self.origin(by.0, Source::default());
+        Ok(self.store.create_user(user, origin).await?)
     }
 
     /// Who a token speaks for; asks no database.

@@ -74,6 +74,7 @@ impl Site {
 pub fn set_up(origin: &Origin) -> SetUp {
     Airside::with(CONFIG)
         .origin(origin)
+        .set("scheme", "sqlite:")
         .set("store", "airside.db")
         .set("keys", "keys")
         .set("issuer", ISSUER)
@@ -83,6 +84,11 @@ pub fn set_up(origin: &Origin) -> SetUp {
         .set("queue", 128)
         .set("trusted", "127.0.0.1")
         .set("throttle", "")
+}
+
+/// The same with its users in another store, by its whole address.
+pub fn on(origin: &Origin, store: &str) -> SetUp {
+    set_up(origin).set("scheme", "").set("store", store)
 }
 
 /// `airside user add`, with the password on its standard input.
@@ -230,7 +236,7 @@ server: { trusted_proxies: [{trusted}] }
 listeners: [{ address: "{gateway}" }]
 identity:
   listen: "{identity}"
-  store: "sqlite:{store}"
+  store: "{scheme}{store}"
   keys: "{keys}"
   issuer: "{issuer}"
   audience: "{audience}"
