@@ -9,6 +9,7 @@
 )]
 
 mod access_log;
+mod alone;
 mod config;
 mod connections;
 mod docs;

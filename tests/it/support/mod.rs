@@ -12,6 +12,7 @@ pub mod port;
 pub mod raw;
 pub mod redis;
 pub mod server;
+pub mod statistics;
 pub mod token;
 pub mod wait;
 pub mod wire;
