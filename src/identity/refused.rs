@@ -61,6 +61,10 @@ impl From<StoreError> for Refused {
             StoreError::RoleExists => Self::RoleExists,
             StoreError::RoleInUse => Self::RoleInUse,
             StoreError::LastAdmin => Self::LastAdmin,
+            StoreError::Full(why) => {
+                log::warn!("the users' database is full: {why}");
+                Self::StoreAway
+            }
             StoreError::Unavailable(why) => {
                 log::warn!("the users' database does not answer: {why}");
                 Self::StoreAway

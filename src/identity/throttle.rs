@@ -211,6 +211,9 @@ impl Ticket {
 }
 
 impl Subject {
+    /// No digest that anybody knows a text for.
+    pub const NOBODY: Self = Self([0; 32]);
+
     pub fn address(client: IpAddr) -> Self {
         Self::of("address", &[network(client).as_bytes()])
     }

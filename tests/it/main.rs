@@ -14,6 +14,7 @@ mod config;
 mod connections;
 mod docs;
 mod forwarding;
+mod full_store;
 mod identity;
 mod layers;
 mod lifecycle;

@@ -70,7 +70,8 @@ impl PasswordPool {
 
     /// Is the hash this password's? Without one, for an unknown user, the answer is no and takes the
     /// same time; a wrong password takes as long on a cheaper hash as on one of the present cost. `begun`
-    /// is set when the work begins, which it never does where the caller is gone before.
+    /// is set when the work begins, which it never does where the caller is gone before. Errors: `Full` after
+    /// a wait that nobody sits through.
     pub async fn check(
         &self,
         place: Place,
@@ -87,15 +88,18 @@ impl PasswordPool {
         let job = move |(): &mut ()| {
             let _place = place;
             let waited = asked.elapsed();
+            if waited > PATIENCE {
+                return Err(NotDone::Full);
+            }
             begun.store(true, Ordering::Release);
             checks.fetch_add(1, Ordering::Relaxed);
             let fits = hash.fits(&plain) && known;
             if !fits {
                 make_up(hash.cost(), cost, &plain);
             }
-            Checked { fits, waited }
+            Ok(Checked { fits, waited })
         };
-        self.workers.run(job).await
+        self.workers.run(job).await?
     }
 
     /// Waits for a turn and leaves it to the next: how long that took, and how long a check would about have
@@ -104,9 +108,12 @@ impl PasswordPool {
         let (asked, cost) = (Instant::now(), self.cost);
         let job = move |(): &mut ()| {
             let _place = place;
-            (asked.elapsed(), estimate(cost))
+            match asked.elapsed() {
+                waited if waited > PATIENCE => Err(NotDone::Full),
+                waited => Ok((waited, estimate(cost))),
+            }
         };
-        self.workers.run(job).await
+        self.workers.run(job).await?
     }
 
     /// Was the hash made at a lower cost than is wanted now, or by another system?
@@ -164,6 +171,9 @@ fn step_back() {
     }
 }
 
+/// A client that has waited so long for a thread is told to come back: it may be gone, and those behind it
+/// would wait for its hash. Far below the time that a gateway gives an upstream.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Costs of some microseconds.
 const LEAST_COST: u32 = 4;
 /// A tenth of the share of an ordinary thread, where both want the core.

@@ -13,6 +13,7 @@ use super::workers::NotDone;
 use crate::token::Revoked;
 
 mod mysql;
+mod room;
 mod sqlite;
 
 pub use mysql::{Mysql, MysqlOpenError, PrepareError};
@@ -139,7 +140,7 @@ pub trait UserStore: Send + Sync {
     /// Forgets counts that have had their time, a part of them at once; gives how many.
     async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError>;
 
-    /// Does the store answer?
+    /// Does the store answer, and keep what it is given?
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Waits until the schema was brought up to date, or could not be: for who has time. A store that
@@ -239,6 +240,9 @@ pub enum StoreError {
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    /// The store answers, and can keep nothing more; the cause is for the log.
+    #[error("the store is full: {0}")]
+    Full(String),
     /// Try again later; the cause is for the log.
     #[error("the store is not available: {0}")]
     Unavailable(String),

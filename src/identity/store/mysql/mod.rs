@@ -10,6 +10,7 @@ use mysql_async::{Conn, Row, Transaction};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
 use crate::identity::config::mysql::Mysql as Address;
@@ -46,6 +47,7 @@ pub struct Mysql {
     link: Link,
     limits: Limits,
     stage: watch::Receiver<Stage>,
+    room: Room,
 }
 
 /// Why a store can't even be tried; the message says what to do.
@@ -78,6 +80,7 @@ impl Mysql {
             link,
             limits,
             stage,
+            room: Room::default(),
         })
     }
 
@@ -106,9 +109,12 @@ impl Mysql {
     ) -> Result<T, StoreError> {
         self.first_attempt().await?;
         let link = self.link.clone();
-        self.lane
+        let done = self
+            .lane
             .run(async move || link.change(change).await)
-            .await?
+            .await?;
+        self.room.note(&done);
+        done
     }
 
     /// Waits for the first attempt as for a connection; afterwards the stage is known at once.
@@ -286,6 +292,10 @@ impl UserStore for Mysql {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.room.has_to_be_tried()? {
+            self.change(async |tx| throttle::probe(tx).await).await?;
+            self.room.is_back();
+        }
         // A server that was made a replica answers, and yet nobody can sign in.
         self.read(async |db| {
             let select = "SELECT 1 FROM DUAL WHERE @@global.read_only IN (0, 'OFF')";

@@ -47,6 +47,12 @@ pub(super) async fn forget(tx: &mut Transaction<'_>, at: u64, most: u32) -> Resu
     Ok(tx.affected_rows())
 }
 
+/// Writes a row that means nothing: is there room?
+pub(super) async fn probe(tx: &mut Transaction<'_>) -> Result<(), Failure> {
+    write(tx, &[(Subject::NOBODY, None)]).await?;
+    write(tx, &[(Subject::NOBODY, Some(Tally::default()))]).await
+}
+
 /// One by one, so that all take them in the same order.
 async fn lock(tx: &mut Transaction<'_>, subjects: &[Subject]) -> Result<Rows, Failure> {
     let select = "SELECT failures, pending, since, reserved_at, expires_at FROM auth_throttle

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
+use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
@@ -34,6 +35,7 @@ pub struct Sqlite {
     writer: Workers<Connection>,
     /// None for a database in memory, which belongs to the one connection that made it.
     readers: Option<Workers<Connection>>,
+    room: Room,
 }
 
 impl Sqlite {
@@ -43,6 +45,7 @@ impl Sqlite {
         Ok(Self {
             writer: Workers::start("airside-write", vec![writer], QUEUE)?,
             readers: Some(Workers::start("airside-read", readers, QUEUE)?),
+            room: Room::default(),
         })
     }
 
@@ -58,6 +61,7 @@ impl Sqlite {
         Ok(Self {
             writer: Workers::start("airside-write", vec![writer], QUEUE)?,
             readers: None,
+            room: Room::default(),
         })
     }
 
@@ -82,7 +86,9 @@ impl Sqlite {
             transaction.commit()?;
             Ok(done)
         };
-        in_time(self.writer.run(job)).await?
+        let done = in_time(self.writer.run(job)).await?;
+        self.room.note(&done);
+        done
     }
 }
 
@@ -250,6 +256,10 @@ impl UserStore for Sqlite {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.room.has_to_be_tried()? {
+            self.write(|tx| Ok(throttle::probe(tx)?)).await?;
+            self.room.is_back();
+        }
         self.read(|db| db.query_row("SELECT 1 FROM roles", [], |_| Ok(())))
             .await
     }
@@ -265,7 +275,10 @@ async fn in_time<T>(job: impl Future<Output = Result<T, NotDone>>) -> Result<T, 
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
     }
 }
 

@@ -29,6 +29,11 @@ pub(super) fn forget(tx: &Transaction, at: u64, most: u32) -> rusqlite::Result<u
     Ok(gone as u64)
 }
 
+/// Writes a row that means nothing: is there room?
+pub(super) fn probe(tx: &Transaction) -> rusqlite::Result<()> {
+    write(tx, &[(Subject::NOBODY, Some(Tally::default()))])
+}
+
 fn find(tx: &Transaction, subjects: &[Subject]) -> rusqlite::Result<Rows> {
     let tally = |row: &Row| {
         Ok(Tally {
