@@ -15,10 +15,10 @@ use crate::support::server::Airside;
 use crate::support::statistics::{median, quantile};
 
 /// Each phase without the flood is followed by one with it.
-const ROUNDS: usize = 3;
-const PHASE: Duration = Duration::from_secs(5);
+const ROUNDS: usize = 5;
+const PHASE: Duration = Duration::from_secs(4);
 const SIGNINS_A_SECOND: u32 = 200;
-const GETS_A_SECOND: u32 = 100;
+const GETS_A_SECOND: u32 = 150;
 const MOST: f64 = 1.5;
 
 /// Connections of one client that are kept.

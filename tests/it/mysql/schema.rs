@@ -19,7 +19,7 @@ fn migrate(set_up: &SetUp) -> (i32, String) {
 }
 
 /// The names of all steps, in their order.
-fn steps() -> Vec<String> {
+pub(super) fn steps() -> Vec<String> {
     let files = std::fs::read_dir("migrations/mysql").unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     let mut steps: Vec<_> = names
@@ -30,7 +30,7 @@ fn steps() -> Vec<String> {
 }
 
 /// `V7__revocations` is number 7.
-fn number(step: &str) -> u32 {
+pub(super) fn number(step: &str) -> u32 {
     let number = step.trim_start_matches('V').split("__").next();
     number.unwrap().parse().unwrap()
 }

@@ -2,7 +2,7 @@
 //! anyway; a thread of its own makes the others wait in a queue and not for a lock.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -79,10 +79,15 @@ impl Sqlite {
         &self,
         change: impl FnOnce(&Transaction) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let job = |connection: &mut Connection| {
+        let asked = Instant::now();
+        let job = move |connection: &mut Connection| {
             let behavior = TransactionBehavior::Immediate;
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = change(&transaction)?;
+            // Whoever asked was told that it was not done: it must not be done later.
+            if asked.elapsed() >= PATIENCE {
+                return Err(too_long());
+            }
             transaction.commit()?;
             Ok(done)
         };
@@ -269,8 +274,12 @@ impl UserStore for Sqlite {
 async fn in_time<T>(job: impl Future<Output = Result<T, NotDone>>) -> Result<T, StoreError> {
     match tokio::time::timeout(PATIENCE, job).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Unavailable("it took too long".to_owned())),
+        Err(_) => Err(too_long()),
     }
+}
+
+fn too_long() -> StoreError {
+    StoreError::Unavailable("it took too long".to_owned())
 }
 
 impl From<rusqlite::Error> for StoreError {
