@@ -12,6 +12,26 @@ pub struct Client {
     pub via_trusted_proxy: bool,
 }
 
+/// Who is at the other end of a connection to one of our own listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Does it run on this machine, as the gateway does?
+    pub is_this_machine: bool,
+}
+
+impl Peer {
+    /// The peer of a connection between two addresses. A machine speaks to itself from the address that it
+    /// speaks to, or on the loopback.
+    pub fn of(peer: IpAddr, local: IpAddr) -> Self {
+        let (address, local) = (canonical(peer), canonical(local));
+        Self {
+            address,
+            is_this_machine: address.is_loopback() || address == local,
+        }
+    }
+}
+
 /// The client's address. A peer that is not trusted is the client, whatever it sent. Behind a trusted
 /// one, the client is the rightmost address of `X-Forwarded-For` that is not a trusted proxy: what
 /// stands further left was written by that client and proves nothing. Several lines are one list, and its
@@ -192,6 +212,16 @@ mod tests {
             masked("::ffff:192.0.2.1".parse().unwrap(), 64).to_string(),
             "192.0.2.1"
         );
+    }
+
+    #[test]
+    fn a_peer_on_this_machine_is_known_by_its_address() {
+        let here = |peer: &str, local: &str| {
+            Peer::of(peer.parse().unwrap(), local.parse().unwrap()).is_this_machine
+        };
+        assert!(here("127.0.0.1", "127.0.0.1") && here("127.0.0.2", "127.0.0.1"));
+        assert!(here("::1", "::1") && here("::ffff:127.0.0.1", "127.0.0.1"));
+        assert!(here("192.0.2.1", "192.0.2.1") && !here("192.0.2.2", "192.0.2.1"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::base::decode::{self, Decode, Keys, Within, keys, mappings, words};
+use crate::base::decode::{self, Decode, Keys, Within, keys, words};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::secret::Secret;
 use crate::base::units::show_duration;
@@ -49,8 +49,8 @@ keys! {
         pub signup: Signup,
         /// The roles that exist from the start; `admin` always does. Left out, the roles of `signup`.
         pub roles: Vec<RoleName> = Vec::new(),
-        /// How repeated failures are slowed down.
-        pub throttle: Option<Throttle>; unbuilt,
+        /// How repeated failures at passwords are slowed down.
+        pub throttle: Throttle,
     }
 
     pub struct AccessToken {
@@ -91,16 +91,15 @@ keys! {
     }
 
     pub struct Throttle {
-        /// Failures of one account before its sign-ins are delayed.
-        pub account_failures: u32 = 5,
-        /// The longest delay of one account.
-        pub account_max_delay: Duration = Duration::from_secs(15 * 60),
-        /// Attempts that one address has in a minute.
-        pub ip_per_minute: u32 = 30,
+        /// Failures of one account before its sign-ins are delayed, by 1 s and then twice as long each
+        /// time; `0` switches the delay off.
+        pub account_failures: Within<0, 100> = Within(5),
+        /// The longest delay of one account, from `1s` to `1d`.
+        pub account_max_delay: At<Duration> = At::new(Duration::from_secs(15 * 60), Place::default()),
+        /// Failures that one address has in a minute, IPv6 by /64; `0` switches this off.
+        pub ip_per_minute: Within<0, 1_000_000> = Within(30),
     }
 }
-
-mappings!(Throttle);
 
 /// What access tokens are signed with, ready to be used.
 pub enum Key<'a> {
@@ -143,6 +142,13 @@ impl Identity {
             let message =
                 format!("`{shown}` is out of range: a replaced token is good for 5m at most");
             report.push(Problem::error(Code::InvalidValue, grace.place, message));
+        }
+        let delay = self.throttle.account_max_delay;
+        if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&delay.value) {
+            let shown = show_duration(delay.value);
+            let message =
+                format!("`{shown}` is out of range: an account waits for 1s to 1d at most");
+            report.push(Problem::error(Code::InvalidValue, delay.place, message));
         }
         for role in &self.signup.roles {
             let (place, name) = (role.place, role.value.as_str());
@@ -231,7 +237,7 @@ macro_rules! optional_mappings {
     )*};
 }
 
-optional_mappings!(AccessToken, RefreshToken, Password, Signup);
+optional_mappings!(AccessToken, RefreshToken, Password, Signup, Throttle);
 
 /// What an empty mapping is read as.
 fn empty<T: Keys>() -> Option<T> {

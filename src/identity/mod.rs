@@ -6,6 +6,7 @@
 //! - `store/`: what the rules need of a database, and the two that do it, SQLite and MySQL.
 //! - `password/`: plain, accepted, hashed, by types; the threads that hash.
 //! - `rotation`: the life of a signing key.
+//! - `throttle`: how failures are slowed down.
 //! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
 
 use std::io;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
+use crate::base::networks::Networks;
 use crate::telemetry::metrics::{Kind, Page, Words};
 use crate::token::{KeyError, Verifier};
 
@@ -23,7 +25,7 @@ use config::StoreAddress;
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
 use refused::Refused;
-use service::{Keys, Lifetimes, Revoked, Service};
+use service::{Keys, Lifetimes, Revoked, Service, Throttle};
 use store::{Mysql, MysqlOpenError, PrepareError, Sqlite, StoreError, StoreOpenError, UserStore};
 
 pub mod config;
@@ -37,6 +39,7 @@ pub mod rotation;
 pub mod service;
 pub mod session;
 pub mod store;
+pub mod throttle;
 pub mod user;
 mod workers;
 
@@ -90,6 +93,7 @@ impl Identity {
                 idle: config.refresh_token.idle,
                 grace: config.refresh_token.grace.value,
             },
+            throttle: Throttle::new(rules(&config.throttle)),
             revoked,
             keys,
             clock,
@@ -100,14 +104,19 @@ impl Identity {
         })
     }
 
-    /// The handlers of the service's listener.
-    pub fn router(&self) -> axum::Router {
-        http::router(Arc::clone(&self.service))
+    /// The handlers of the service's listener. `proxies` are those whose word on a client's address is taken.
+    pub fn router(&self, proxies: Networks) -> axum::Router {
+        http::router(Arc::clone(&self.service), proxies)
     }
 
     /// Verifies the tokens that this service gives; for the edge.
     pub fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&self.service.verifier)
+    }
+
+    /// How many passwords were checked since the start, those of nobody among them.
+    pub fn password_checks(&self) -> u64 {
+        self.service.passwords.checks()
     }
 
     /// The rules themselves; for the shell.
@@ -197,6 +206,14 @@ fn open_store(
         StoreAddress::SqliteMemory => Arc::new(Sqlite::in_memory(&roles, clock)?),
         StoreAddress::Mysql(address) => Arc::new(Mysql::open(address, folder, &roles, clock)?),
     })
+}
+
+fn rules(config: &config::Throttle) -> throttle::Rules {
+    throttle::Rules {
+        account_failures: config.account_failures.0,
+        account_max_delay: config.account_max_delay.value.as_millis() as u64,
+        ip_per_minute: config.ip_per_minute.0,
+    }
 }
 
 fn start_pool(config: &config::Password) -> io::Result<PasswordPool> {

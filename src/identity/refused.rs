@@ -40,6 +40,9 @@ pub enum Refused {
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    /// For so many milliseconds.
+    #[error("too many attempts have failed")]
+    RateLimited(u64),
     #[error("too many passwords are being checked")]
     Busy,
     #[error("the users' database does not answer")]
@@ -60,6 +63,10 @@ impl From<StoreError> for Refused {
             StoreError::RoleExists => Self::RoleExists,
             StoreError::RoleInUse => Self::RoleInUse,
             StoreError::LastAdmin => Self::LastAdmin,
+            StoreError::Full(why) => {
+                log::warn!("the users' database is full: {why}");
+                Self::StoreAway
+            }
             StoreError::Unavailable(why) => {
                 log::warn!("the users' database does not answer: {why}");
                 Self::StoreAway

@@ -16,6 +16,7 @@ use pingora::services::listening::Service;
 
 use crate::admin::{self, Parts, Readiness};
 use crate::base::clock::Clock;
+use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
 use crate::identity::Identity;
@@ -271,7 +272,7 @@ impl Assembly {
             }),
         );
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
-            let (address, router) = (config.listen.value, identity.router());
+            let (address, router) = (config.listen.value, identity.router(self.proxies()));
             let checked = identity.clone();
             readiness.add(
                 "identity",
@@ -311,6 +312,11 @@ impl Assembly {
             let address = config.listen.value;
             self.add("admin", address, router);
         }
+    }
+
+    fn proxies(&self) -> Networks {
+        let trusted = self.config.server.trusted_proxies.iter();
+        Networks::new(trusted.map(|network| network.value))
     }
 
     fn threads(&self) -> usize {

@@ -13,6 +13,7 @@ mod bodies;
 mod keys;
 mod rotation;
 mod sessions;
+mod throttle;
 
 #[tokio::test]
 async fn an_account_is_made_and_signs_in_both_ways() {

@@ -27,6 +27,13 @@ fn everything_has_a_default() {
     assert_eq!(identity.password.bcrypt_cost, Within(12));
     assert!(identity.password.workers.count() >= 1);
     assert!(identity.signup.enabled);
+    let throttle = identity.throttle.clone();
+    assert_eq!(throttle.account_failures, Within(5));
+    assert_eq!(
+        throttle.account_max_delay.value,
+        Duration::from_secs(15 * 60)
+    );
+    assert_eq!(throttle.ip_per_minute, Within(30));
     assert_eq!(roles(&identity), ["admin", "customer"]);
     let schema = Identity::schema(&mut SchemaGenerator::default()).to_value();
     assert_eq!(schema.get("required"), None);
@@ -66,6 +73,18 @@ fn values_out_of_range_are_refused_at_their_line() {
         (
             "access_token: { ttl: 0s }",
             "1: `0ms` is out of range: an access token lives 1s to 1d",
+        ),
+        (
+            "throttle: { account_failures: 101 }",
+            "1: 101 is out of range: 0 to 100",
+        ),
+        (
+            "throttle: { account_max_delay: 500ms }",
+            "1: `500ms` is out of range: an account waits for 1s to 1d at most",
+        ),
+        (
+            "throttle: { account_max_delay: 2d }",
+            "1: `2d` is out of range: an account waits for 1s to 1d at most",
         ),
         (
             "store: postgres://u:pw@h/d",

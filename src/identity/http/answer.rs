@@ -22,6 +22,8 @@ pub(super) struct Failure {
     code: &'static str,
     title: &'static str,
     detail: Option<String>,
+    /// Seconds, where it is not what the status says.
+    retry_after: Option<u64>,
 }
 
 /// Runs a request and completes its answer.
@@ -56,6 +58,7 @@ impl Failure {
             code,
             title,
             detail: None,
+            retry_after: None,
         }
     }
 
@@ -92,7 +95,7 @@ impl Failure {
         let headers = response.headers_mut();
         match self.status.as_u16() {
             401 => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            503 => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            429 | 503 => headers.insert(RETRY_AFTER, self.retry_after.unwrap_or(1).into()),
             _ => None,
         };
         response
@@ -143,6 +146,11 @@ impl From<Refused> for Failure {
             Refused::Busy => (503, "busy", "Too many passwords are being checked"),
             Refused::StoreAway => (503, "overloaded", "The users' database does not answer"),
             Refused::KeyIsNew => (503, "overloaded", "The signing key is not in use yet"),
+            Refused::RateLimited(millis) => {
+                let mut failure = Self::from(Refusal::RateLimited);
+                failure.retry_after = Some(millis.div_ceil(1_000).max(1));
+                return failure;
+            }
             Refused::Internal => return Refusal::Internal.into(),
         };
         Self::new(status, code, title)

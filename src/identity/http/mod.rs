@@ -3,19 +3,21 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn;
 use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use serde_json::{Value, json};
 
 use super::service::Service;
 use super::user::User;
+use crate::base::networks::Networks;
 use crate::base::units::show_time as time;
 
 mod answer;
 mod audit;
 mod body;
 mod caller;
+mod client;
 mod jwks;
 mod me;
 mod page;
@@ -28,7 +30,8 @@ mod user_roles;
 mod users;
 mod verify;
 
-pub(super) fn router(service: Arc<Service>) -> Router {
+/// `proxies` are those whose word on a client's address is taken.
+pub(super) fn router(service: Arc<Service>, proxies: Networks) -> Router {
     Router::new()
         .route("/auth/signup", post(signup::create))
         .route("/auth/signin", post(signin::create))
@@ -53,6 +56,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         )
         .route("/.well-known/jwks.json", get(jwks::show))
         .layer(from_fn(answer::finish))
+        .layer(Extension(Arc::new(proxies)))
         .with_state(service)
 }
 

@@ -8,12 +8,14 @@ use axum::http::StatusCode;
 use super::answer::Failure;
 use super::body::Fields;
 use super::caller::Caller;
+use super::client::Client;
 use crate::identity::service::Service;
 use crate::identity::store::Source;
 
 pub(super) async fn change(
     State(service): State<Arc<Service>>,
     Extension(source): Extension<Source>,
+    Client(client): Client,
     Caller(principal): Caller,
     fields: Fields,
 ) -> Result<StatusCode, Failure> {
@@ -23,7 +25,7 @@ pub(super) async fn change(
         fields.text("new_password")?,
     );
     service
-        .change_password(&principal, current, new, source)
+        .change_password(&principal, current, new, source, client)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

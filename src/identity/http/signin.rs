@@ -10,12 +10,14 @@ use serde_json::{Value, json};
 
 use super::answer::Failure;
 use super::body::Fields;
+use super::client::Client;
 use crate::identity::service::{Service, SignedIn};
 use crate::identity::store::Source;
 
 pub(super) async fn create(
     State(service): State<Arc<Service>>,
     Extension(source): Extension<Source>,
+    Client(client): Client,
     headers: HeaderMap,
     fields: Fields,
 ) -> Result<Json<Value>, Failure> {
@@ -25,7 +27,7 @@ pub(super) async fn create(
         .get(USER_AGENT)
         .and_then(|agent| agent.to_str().ok());
     let signed_in = service
-        .sign_in(email, password, agent.unwrap_or_default(), source)
+        .sign_in(email, password, agent.unwrap_or_default(), source, client)
         .await?;
     Ok(answer(&signed_in))
 }

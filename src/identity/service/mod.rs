@@ -4,6 +4,7 @@
 //! - `admin`: other people's accounts, and the audit log
 //! - `sessions`: sign-in, refresh, sign-out, passwords
 //! - `keys`: what signs and what verifies, as the store knows it
+//! - `throttle`: an attempt at a password, from its reservation to its end
 //! - `upkeep`: what ends tokens reaches the verifier
 
 use std::sync::Arc;
@@ -16,18 +17,20 @@ use crate::identity::password::{PasswordPool, PasswordRules, PlainPassword};
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
-use crate::identity::user::{BeforeCreate, User, UserId};
+use crate::identity::user::{BeforeCreate, MovedIn, User, UserId};
 use crate::telemetry::metrics::Words;
 use crate::token::{Principal, Verifier};
 
 mod admin;
 mod keys;
 mod sessions;
+mod throttle;
 mod upkeep;
 
 pub use admin::Page;
 pub use keys::{Keys, ListedKey, NotRotated};
 pub use sessions::{Lifetimes, SignedIn};
+pub use throttle::Throttle;
 pub use upkeep::Revoked;
 
 /// All that the rules need.
@@ -41,6 +44,7 @@ pub struct Service {
     pub(in crate::identity) verifier: Arc<Verifier>,
     pub(in crate::identity) keys: Keys,
     pub(in crate::identity) lifetimes: Lifetimes,
+    pub(in crate::identity) throttle: Throttle,
     pub(in crate::identity) revoked: Revoked,
     pub(in crate::identity) clock: Clock,
     /// How sign-ins ended.
@@ -81,6 +85,13 @@ impl Service {
         let source = Source::default();
         self.create(email, password, roles, Some(Actor::Shell), source)
             .await
+    }
+
+    /// Takes an account of another system over.
+    pub async fn move_in(&self, by: Admin, user: MovedIn) -> Result<User, Refused> {
+        let user = user.run(self.clock.unix_millis());
+        let origin = self.origin(by.0, Source::default());
+        Ok(self.store.create_user(user, origin).await?)
     }
 
     /// Who a token speaks for; asks no database.

@@ -62,6 +62,17 @@ impl Service {
         if let Err(error) = self.store.tidy(self.horizon(), ended).await {
             log::warn!("old sessions can't be cleared away: {error}");
         }
+        let now = self.clock.unix_millis();
+        for _ in 0..PARTS {
+            match self.store.forget_attempts(now, PART).await {
+                Ok(gone) if gone >= u64::from(PART) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    log::warn!("old failures to sign in can't be cleared away: {error}");
+                    break;
+                }
+            }
+        }
     }
 
     /// No access token that was made before is valid any more.
@@ -81,5 +92,8 @@ const TIDY_EVERY: u64 = 2_000;
 const MARGIN: Duration = Duration::from_secs(120);
 /// Transactions that are under way at once.
 const OVERLAP: u64 = 256;
+/// Counts that are forgotten in one transaction, so that none takes long, and such transactions in one round.
+const PART: u32 = 1_000;
+const PARTS: u32 = 1_000;
 /// Ended sessions are kept for a week, in milliseconds.
 const KEPT: u64 = 7 * 86_400_000;

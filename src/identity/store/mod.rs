@@ -8,11 +8,13 @@ use super::password::PasswordHash;
 use super::role::RoleName;
 use super::rotation::{KeyChange, StoredKey};
 use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use super::throttle::{Attempt, Outcome, Reserved, Ticket};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
 use crate::token::Revoked;
 
 mod mysql;
+mod room;
 mod sqlite;
 
 pub use mysql::{Mysql, MysqlOpenError, PrepareError};
@@ -130,7 +132,22 @@ pub trait UserStore: Send + Sync {
     /// Changes a signing key's state. `false`: it was so already, by whomever.
     async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError>;
 
-    /// Does the store answer?
+    /// Counts an attempt at a password as being made, before it is: of many at once no more are granted than
+    /// may fail.
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError>;
+
+    /// Notes how a granted attempt ended.
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets counts that have had their time, a part of them at once; gives how many.
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError>;
+
+    /// Does the store answer, and keep what it is given?
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Waits until the schema was brought up to date, or could not be: for who has time. A store that
@@ -236,6 +253,9 @@ pub enum StoreError {
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    /// The store answers, and can keep nothing more; the cause is for the log.
+    #[error("the store is full: {0}")]
+    Full(String),
     /// Try again later; the cause is for the log.
     #[error("the store is not available: {0}")]
     Unavailable(String),

@@ -67,7 +67,7 @@ async fn rule_25_four_gateways_may_start_at_once_on_an_empty_database() {
         .query("SELECT version FROM schema_steps WHERE done_at IS NOT NULL ORDER BY version")
         .await
         .unwrap();
-    let all: Vec<u32> = schema::steps()
+    let all: Vec<_> = schema::steps()
         .iter()
         .map(|step| schema::number(step))
         .collect();

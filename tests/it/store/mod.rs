@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::support::mariadb::{Mariadb, Shared};
 
+mod attempts;
 mod cases;
 mod deadlock;
 mod keys;
@@ -86,6 +87,12 @@ on_each_store! {
         a_published_key_is_found_as_it_was
         a_table_of_keys_takes_no_secret_and_no_other_order
         what_is_no_key_of_ours_is_not_used;
+    attempts:
+        rule_16_of_fifty_attempts_at_once_five_are_granted
+        rule_16_an_address_is_counted_across_accounts_and_gateways
+        rule_16_a_success_wipes_out_failures_and_makes_a_network_known
+        what_an_attempt_leaves_behind_is_forgotten_in_time
+        an_attempt_whose_gateway_died_counts_as_failed;
     races:
         rule_20_of_fifty_who_take_one_address_one_gets_it
         rule_19_of_two_admins_who_demote_each_other_one_remains

@@ -13,6 +13,7 @@ pub mod python;
 pub mod raw;
 pub mod redis;
 pub mod server;
+pub mod statistics;
 pub mod token;
 pub mod wait;
 pub mod wire;

@@ -74,6 +74,7 @@ impl Site {
 pub fn set_up(origin: &Origin) -> SetUp {
     Airside::with(CONFIG)
         .origin(origin)
+        .set("scheme", "sqlite:")
         .set("store", "airside.db")
         .set("keys", "keys")
         .set("issuer", ISSUER)
@@ -83,6 +84,13 @@ pub fn set_up(origin: &Origin) -> SetUp {
         .set("signing", "")
         .set("signup", true)
         .set("queue", 128)
+        .set("trusted", "127.0.0.1")
+        .set("throttle", "")
+}
+
+/// The same with its users in another store, by its whole address.
+pub fn on(origin: &Origin, store: &str) -> SetUp {
+    set_up(origin).set("scheme", "").set("store", store)
 }
 
 /// `airside user add`, with the password on its standard input.
@@ -226,16 +234,17 @@ pub const ISSUER: &str = "https://api.example.com";
 pub const AUDIENCE: &str = "api";
 
 const CONFIG: &str = r#"
-server: { trusted_proxies: [127.0.0.1] }
+server: { trusted_proxies: [{trusted}] }
 listeners: [{ address: "{gateway}" }]
 identity:
   listen: "{identity}"
-  store: "sqlite:{store}"
+  store: "{scheme}{store}"
   keys: "{keys}"
   issuer: "{issuer}"
   audience: "{audience}"
   access_token: { ttl: {ttl}{signing} }
   password: { bcrypt_cost: 10, workers: 2, queue: {queue} }
+  throttle: { {throttle} }
   signup: { enabled: {signup}, roles: [customer] }
   roles: [admin, customer, flight_company]
 admin: { listen: "{admin}" }

@@ -55,7 +55,13 @@ impl Cluster {
 
 async fn token(service: &Service) -> String {
     let signed_in = service
-        .sign_in("ann@example.com", PASSWORD, "", Source::default())
+        .sign_in(
+            "ann@example.com",
+            PASSWORD,
+            "",
+            Source::default(),
+            std::net::Ipv4Addr::LOCALHOST.into(),
+        )
         .await;
     signed_in
         .map_err(|error| error.to_string())
@@ -143,7 +149,13 @@ async fn rule_24_a_key_is_known_everywhere_before_it_signs_anywhere() {
     two.follow_keys().await.unwrap();
     assert!(one.can_sign() && !two.can_sign());
     let early = two
-        .sign_in("ann@example.com", PASSWORD, "", Source::default())
+        .sign_in(
+            "ann@example.com",
+            PASSWORD,
+            "",
+            Source::default(),
+            std::net::Ipv4Addr::LOCALHOST.into(),
+        )
         .await;
     assert_eq!(early.err(), Some(Refused::KeyIsNew));
     cluster.clock.advance(A_WHILE);

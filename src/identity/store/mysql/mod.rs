@@ -10,6 +10,7 @@ use mysql_async::{Conn, Row, Transaction};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
 use crate::identity::config::mysql::Mysql as Address;
@@ -18,6 +19,7 @@ use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
 use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::token::Revoked;
 
@@ -31,6 +33,7 @@ mod prepare;
 mod revocations;
 mod roles;
 mod sessions;
+mod throttle;
 mod users;
 
 pub use prepare::PrepareError;
@@ -46,6 +49,7 @@ pub struct Mysql {
     link: Link,
     limits: Limits,
     stage: watch::Receiver<Stage>,
+    room: Room,
 }
 
 /// Why a store can't even be tried; the message says what to do.
@@ -78,6 +82,7 @@ impl Mysql {
             link,
             limits,
             stage,
+            room: Room::default(),
         })
     }
 
@@ -106,9 +111,12 @@ impl Mysql {
     ) -> Result<T, StoreError> {
         self.first_attempt().await?;
         let link = self.link.clone();
-        self.lane
+        let done = self
+            .lane
             .run(async move || link.change(change).await)
-            .await?
+            .await?;
+        self.room.note(&done);
+        done
     }
 
     /// Waits for the first attempt as for a connection; afterwards the stage is known at once.
@@ -275,7 +283,31 @@ impl UserStore for Mysql {
             .await
     }
 
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError> {
+        self.change(async move |tx| throttle::reserve(tx, &attempt).await)
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError> {
+        self.change(async move |tx| throttle::settle(tx, &ticket, outcome, at).await)
+            .await
+    }
+
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError> {
+        self.change(async move |tx| throttle::forget(tx, at, most).await)
+            .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.room.has_to_be_tried()? {
+            self.change(async |tx| throttle::probe(tx).await).await?;
+            self.room.is_back();
+        }
         // A server that was made a replica answers, and yet nobody can sign in.
         self.read(async |db| {
             let select = "SELECT 1 FROM DUAL WHERE @@global.read_only IN (0, 'OFF')";

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
+use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
 use crate::identity::email::EmailKey;
@@ -14,6 +15,7 @@ use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
 use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
 use crate::token::Revoked;
@@ -25,6 +27,7 @@ mod open;
 mod revocations;
 mod roles;
 mod sessions;
+mod throttle;
 mod users;
 
 pub use open::StoreOpenError;
@@ -34,6 +37,7 @@ pub struct Sqlite {
     writer: Workers<Connection>,
     /// None for a database in memory, which belongs to the one connection that made it.
     readers: Option<Workers<Connection>>,
+    room: Room,
 }
 
 impl Sqlite {
@@ -43,6 +47,7 @@ impl Sqlite {
         Ok(Self {
             writer: Workers::start("airside-write", vec![writer], QUEUE)?,
             readers: Some(Workers::start("airside-read", readers, QUEUE)?),
+            room: Room::default(),
         })
     }
 
@@ -58,6 +63,7 @@ impl Sqlite {
         Ok(Self {
             writer: Workers::start("airside-write", vec![writer], QUEUE)?,
             readers: None,
+            room: Room::default(),
         })
     }
 
@@ -75,19 +81,21 @@ impl Sqlite {
         &self,
         change: impl FnOnce(&Transaction) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let given_up = Instant::now() + PATIENCE;
+        let asked = Instant::now();
         let job = move |connection: &mut Connection| {
             let behavior = TransactionBehavior::Immediate;
             let transaction = connection.transaction_with_behavior(behavior)?;
-            // The lock may have come after the caller was told that it did not.
-            if Instant::now() >= given_up {
+            let done = change(&transaction)?;
+            // Whoever asked was told that it was not done: it must not be done later.
+            if asked.elapsed() >= PATIENCE {
                 return Err(too_long());
             }
-            let done = change(&transaction)?;
             transaction.commit()?;
             Ok(done)
         };
-        in_time(self.writer.run(job)).await?
+        let done = in_time(self.writer.run(job)).await?;
+        self.room.note(&done);
+        done
     }
 }
 
@@ -243,7 +251,31 @@ impl UserStore for Sqlite {
             .await
     }
 
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError> {
+        self.write(move |tx| Ok(throttle::reserve(tx, &attempt)?))
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| Ok(throttle::settle(tx, &ticket, outcome, at)?))
+            .await
+    }
+
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Ok(throttle::forget(tx, at, most)?))
+            .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.room.has_to_be_tried()? {
+            self.write(|tx| Ok(throttle::probe(tx)?)).await?;
+            self.room.is_back();
+        }
         self.read(|db| db.query_row("SELECT 1 FROM roles", [], |_| Ok(())))
             .await
     }
@@ -263,7 +295,10 @@ fn too_long() -> StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
     }
 }
 
