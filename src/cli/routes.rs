@@ -69,9 +69,16 @@ fn callers(keys: &Keys) -> String {
     match keys.auth.as_ref().map(|auth| &auth.value) {
         None | Some(Access::Public) => "anyone".to_owned(),
         Some(Access::Required(requirement)) => {
-            let list = |roles: &crate::base::yaml::At<Vec<crate::base::yaml::At<String>>>, glue| {
-                let names: Vec<_> = roles.value.iter().map(|role| role.value.as_str()).collect();
+            let list = |names: &crate::base::yaml::At<Vec<crate::base::yaml::At<String>>>, glue| {
+                let names: Vec<_> = names.value.iter().map(|name| name.value.as_str()).collect();
                 names.join(glue)
+            };
+            let with = match (&requirement.issuers, requirement.api_key) {
+                (None, true) => Some("API key".to_owned()),
+                (Some(issuers), true) => {
+                    Some(format!("API key or token of {}", list(issuers, ", ")))
+                }
+                (_, false) => None,
             };
             let any = requirement.roles.as_ref().map(|roles| list(roles, " or "));
             let all = requirement
@@ -79,9 +86,11 @@ fn callers(keys: &Keys) -> String {
                 .as_ref()
                 .map(|roles| list(roles, " and "));
             let roles: Vec<_> = any.into_iter().chain(all).collect();
-            match roles.is_empty() {
-                true => "signed in".to_owned(),
-                false => roles.join("; "),
+            match (with, roles.is_empty()) {
+                (Some(with), true) => with,
+                (Some(with), false) => format!("{with}: {}", roles.join("; ")),
+                (None, true) => "signed in".to_owned(),
+                (None, false) => roles.join("; "),
             }
         }
     }

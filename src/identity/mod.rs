@@ -5,7 +5,7 @@
 //! - `service`: the rules, without HTTP and SQL; `refused`: why they say no.
 //! - `store/`: what the rules need of a database, and the two that do it, SQLite and MySQL.
 //! - `password/`: plain, accepted, hashed, by types; the threads that hash.
-//! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
+//! - `email`, `role`, `user`, `api_key`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
 
 use std::io;
 use std::path::Path;
@@ -13,16 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
-use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
+use crate::token::{ApiKeys, KeyError, KeyRing, KeySet, SigningKey, Verifier};
 
 pub use config::role;
 
 use config::StoreAddress;
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
-use service::{Lifetimes, Revoked, Service};
+use service::{KnownApiKeys, Lifetimes, Revoked, Service};
 use store::{Mysql, MysqlOpenError, PrepareError, Sqlite, StoreError, StoreOpenError, UserStore};
 
+pub mod api_key;
 pub mod config;
 pub mod email;
 mod http;
@@ -89,6 +90,7 @@ impl Identity {
                 grace: config.refresh_token.grace.value,
             },
             revoked,
+            api_keys: KnownApiKeys::default(),
             keys,
             clock,
         };
@@ -105,6 +107,11 @@ impl Identity {
     /// Verifies the tokens that this service gives; for the edge.
     pub fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&self.service.verifier)
+    }
+
+    /// The API keys that this service has given; for the edge.
+    pub fn api_keys(&self) -> ApiKeys {
+        self.service.api_keys.keys.clone()
     }
 
     /// The rules themselves; for the shell.

@@ -19,6 +19,7 @@ use crate::policy::{Names, Pipeline};
 use crate::route::Router;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
+use crate::token::ApiKeys;
 use crate::upstream::Cluster;
 
 /// Makes a plan; `None` where the report has a reason against it.
@@ -60,6 +61,7 @@ struct Parts<'a> {
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
     issuers: Vec<(&'a str, Arc<crate::token::Verifier>)>,
+    api_keys: Option<&'a ApiKeys>,
 }
 
 impl<'a> Parts<'a> {
@@ -95,6 +97,7 @@ impl<'a> Parts<'a> {
             issuers: issuers
                 .map(|(name, verifier)| (name.as_str(), verifier.clone()))
                 .collect(),
+            api_keys: shared.api_keys.as_ref(),
         }
     }
 
@@ -109,6 +112,7 @@ impl<'a> Parts<'a> {
             limit_names: &self.limit_names,
             own_limit: &own_limit,
             issuers: &self.issuers,
+            api_keys: self.api_keys,
         };
         let pipeline = Pipeline::compile(&keys, &names, report);
         let target = self.target(route, &parameters, report);

@@ -11,7 +11,7 @@ use crate::base::reply::Reply;
 use crate::base::report::Report;
 use crate::base::template::Captures;
 use crate::limit::{Decision, Limit};
-use crate::token::{Principal, Verifier};
+use crate::token::{ApiKeys, Principal, Verifier};
 
 pub mod access;
 pub mod auth;
@@ -94,6 +94,8 @@ pub struct Names<'a> {
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
     pub issuers: &'a [(&'a str, Arc<Verifier>)],
+    /// The API keys of the identity service, where there is one.
+    pub api_keys: Option<&'a ApiKeys>,
 }
 
 macro_rules! pipeline {

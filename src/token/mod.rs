@@ -5,6 +5,7 @@
 //! of its keys would write: a match names the key and with it the algorithm, and nothing that a client
 //! writes into a header is ever interpreted.
 
+mod api_key;
 mod bearer;
 mod claims;
 mod keys;
@@ -13,8 +14,9 @@ mod revoked;
 mod sign;
 mod verify;
 
-pub use bearer::{BearerError, bearer};
-pub use claims::{Claims, Principal};
+pub use api_key::{API_KEY_PREFIX, ApiKeyError, ApiKeyHash, ApiKeys, KnownKey};
+pub use bearer::{BearerError, Credential, X_API_KEY, bearer, credential, is_api_key};
+pub use claims::{Claims, Kind, Principal};
 pub use keys::{KeyRing, KeySet, VerifyKey};
 pub use revoked::{Revocation, Revocations, Revoked};
 pub use sign::{KeyError, SignError, SigningKey};

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto;
 
-use super::{Claims, KeyRing, Principal, Revocations};
+use super::{Claims, KeyRing, Kind, Principal, Revocations};
 
 /// Verifies the built-in issuer's tokens.
 #[derive(Debug, Clone)]
@@ -75,6 +75,7 @@ impl Verifier {
         let claims = self.signed_claims(token)?;
         self.check(&claims, now)?;
         Ok(Arc::new(Principal {
+            kind: Kind::Token,
             user: claims.sub,
             email: Some(claims.email),
             roles: claims.roles,

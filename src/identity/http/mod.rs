@@ -12,6 +12,7 @@ use super::service::Service;
 use super::user::User;
 
 mod answer;
+mod api_keys;
 mod audit;
 mod body;
 mod caller;
@@ -46,6 +47,11 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/auth/admin/users/{id}/enable", post(users::enable))
         .route("/auth/admin/users/{id}/signout", post(users::sign_out))
         .route("/auth/admin/audit", get(audit::list))
+        .route(
+            "/auth/admin/api-keys",
+            get(api_keys::list).post(api_keys::create),
+        )
+        .route("/auth/admin/api-keys/{id}", delete(api_keys::revoke))
         .route(
             "/auth/admin/users/{id}/roles/{role}",
             put(user_roles::grant).delete(user_roles::revoke),

@@ -18,6 +18,7 @@ use crate::token::install_crypto;
 
 mod accounts;
 mod admin;
+mod api_keys;
 mod refresh;
 mod requests;
 mod roles;

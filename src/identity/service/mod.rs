@@ -2,6 +2,7 @@
 //!
 //! - here: accounts, and who asks
 //! - `admin`: other people's accounts, and the audit log
+//! - `api_keys`: programs' keys, and how the edge learns of them
 //! - `sessions`: sign-in, refresh, sign-out, passwords
 //! - `upkeep`: what ends tokens reaches the verifier
 
@@ -19,10 +20,12 @@ use crate::identity::user::{BeforeCreate, User, UserId};
 use crate::token::{KeyRing, Principal, Verifier};
 
 mod admin;
+mod api_keys;
 mod sessions;
 mod upkeep;
 
 pub use admin::Page;
+pub use api_keys::{Known as KnownApiKeys, Wanted};
 pub use sessions::{Lifetimes, SignedIn};
 pub use upkeep::Revoked;
 
@@ -38,6 +41,7 @@ pub struct Service {
     pub(in crate::identity) keys: KeyRing,
     pub(in crate::identity) lifetimes: Lifetimes,
     pub(in crate::identity) revoked: Revoked,
+    pub(in crate::identity) api_keys: KnownApiKeys,
     pub(in crate::identity) clock: Clock,
 }
 

@@ -1,4 +1,4 @@
-//! How what ends tokens reaches those who verify them: at once where the change was made, and by asking
+//! How what ends tokens, and which API keys there are, reaches those who verify them: at once where the change was made, and by asking
 //! the store a few times a second everywhere else (rule 18). Never on a request's way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,13 +33,17 @@ impl Service {
     pub async fn follow(&self, first_round: Sender<()>) {
         let mut away = false;
         for round in 0_u64.. {
-            match self.catch_up().await {
+            let done = match self.catch_up().await {
+                Ok(()) => self.catch_up_api_keys().await,
+                away => away,
+            };
+            match done {
                 Err(error) if !away => {
-                    log::warn!("ended tokens can't be followed: {error}");
+                    log::warn!("ended tokens and API keys can't be followed: {error}");
                     away = true;
                 }
                 Ok(()) if away => {
-                    log::info!("ended tokens are followed again");
+                    log::info!("ended tokens and API keys are followed again");
                     away = false;
                 }
                 _ => {}

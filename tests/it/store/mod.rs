@@ -19,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::support::mariadb::{Mariadb, Shared};
 
+mod api_keys;
 mod cases;
 mod deadlock;
 mod people;
@@ -79,6 +80,15 @@ on_each_store! {
         a_disabled_user_has_no_session_and_begins_none
         a_role_goes_when_nobody_has_it
         rule_28_the_audit_log_is_read_newest_first;
+    api_keys:
+        a_key_is_listed_and_known_until_it_is_revoked
+        keys_are_listed_in_order_page_by_page
+        a_key_has_only_roles_that_exist
+        a_role_that_a_key_has_stays_until_the_key_is_revoked
+        nothing_is_read_again_until_something_changes
+        rule_28_a_key_and_its_audit_row_are_one
+        a_role_removed_while_keys_are_made_of_it_is_whole_or_gone
+        the_longest_key_fits;
     races:
         rule_20_of_fifty_who_take_one_address_one_gets_it
         rule_19_of_two_admins_who_demote_each_other_one_remains
