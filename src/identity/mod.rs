@@ -130,7 +130,7 @@ impl Identity {
                 .build();
             match runtime {
                 Ok(runtime) => runtime.block_on(service.follow(first_round)),
-                Err(error) => log::error!("ended tokens can't be followed: {error}"),
+                Err(error) => log::error!("ended tokens and API keys can't be followed: {error}"),
             }
         };
         match std::thread::Builder::new()
@@ -138,7 +138,7 @@ impl Identity {
             .spawn(follow)
         {
             Ok(_) => drop(done.recv_timeout(FIRST_ROUND)),
-            Err(error) => log::error!("ended tokens can't be followed: {error}"),
+            Err(error) => log::error!("ended tokens and API keys can't be followed: {error}"),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::support::origin::Origin;
 use crate::support::people::{self, AUDIENCE, Answer, PASSWORD, Site, account};
 
 mod admin;
+mod api_keys;
 mod bodies;
 mod keys;
 mod sessions;

@@ -72,8 +72,19 @@ impl Site {
 
 /// A gateway to be started with `CONFIG`.
 pub fn set_up(origin: &Origin) -> SetUp {
-    Airside::with(CONFIG)
+    set_up_with(origin, "")
+}
+
+/// The same with more routes.
+pub fn set_up_with(origin: &Origin, routes: &str) -> SetUp {
+    let config = CONFIG.replacen(
+        "routes:\n",
+        &format!("routes:\n{}", routes.trim_start_matches('\n')),
+        1,
+    );
+    Airside::with(&config)
         .origin(origin)
+        .set("kind", "sqlite:")
         .set("store", "airside.db")
         .set("keys", "keys")
         .set("issuer", ISSUER)
@@ -228,7 +239,7 @@ server: { trusted_proxies: [127.0.0.1] }
 listeners: [{ address: "{gateway}" }]
 identity:
   listen: "{identity}"
-  store: "sqlite:{store}"
+  store: "{kind}{store}"
   keys: "{keys}"
   issuer: "{issuer}"
   audience: "{audience}"
