@@ -11,6 +11,7 @@ mod admin;
 mod api_keys;
 mod bodies;
 mod keys;
+mod openapi;
 mod sessions;
 
 #[tokio::test]
