@@ -48,9 +48,12 @@ pub(super) struct MadeApiKey {
 
 super::fields! {
     pub(super) struct NewApiKey {
+        #[schema(min_length = 1, max_length = 64)]
         name: String,
+        #[schema(max_items = 32)]
         roles: Vec<String>,
         /// Left out, the key does not expire.
+        #[schema(minimum = 1, maximum = 3650)]
         expires_in_days: Option<u16>,
     }
 }
