@@ -67,7 +67,15 @@ async fn rule_25_four_gateways_may_start_at_once_on_an_empty_database() {
         .query("SELECT version FROM schema_steps WHERE done_at IS NOT NULL ORDER BY version")
         .await
         .unwrap();
-    assert_eq!(steps, [1, 2, 3, 4, 5, 6, 7]);
+    let files = std::fs::read_dir("migrations/mysql").unwrap();
+    let number = |file: std::fs::DirEntry| {
+        let name = file.file_name().into_string().unwrap();
+        let (number, _) = name.strip_prefix('V').unwrap().split_once("__").unwrap();
+        number.parse().unwrap()
+    };
+    let mut all: Vec<u32> = files.map(|file| number(file.unwrap())).collect();
+    all.sort_unstable();
+    assert_eq!(steps, all);
     let made: Vec<String> = conn
         .query("SELECT subject FROM audit_log ORDER BY subject")
         .await
