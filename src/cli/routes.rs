@@ -76,15 +76,24 @@ fn callers(keys: &Keys) -> String {
                 let names: Vec<_> = roles.value.iter().map(|role| role.value.as_str()).collect();
                 names.join(glue)
             };
+            let with = match (&requirement.issuers, requirement.api_key) {
+                (None, true) => Some("API key".to_owned()),
+                (Some(issuers), true) => {
+                    Some(format!("API key or token of {}", list(issuers, ", ")))
+                }
+                (_, false) => None,
+            };
             let any = requirement.roles.as_ref().map(|roles| list(roles, " or "));
             let all = requirement
                 .all_roles
                 .as_ref()
                 .map(|roles| list(roles, " and "));
             let roles: Vec<_> = any.into_iter().chain(all).collect();
-            match roles.is_empty() {
-                true => "signed in".to_owned(),
-                false => roles.join("; "),
+            match (with, roles.is_empty()) {
+                (Some(with), true) => with,
+                (Some(with), false) => format!("{with}: {}", roles.join("; ")),
+                (None, true) => "signed in".to_owned(),
+                (None, false) => roles.join("; "),
             }
         }
     }

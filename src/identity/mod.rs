@@ -7,7 +7,7 @@
 //! - `password/`: plain, accepted, hashed, by types; the threads that hash.
 //! - `rotation`: the life of a signing key.
 //! - `throttle`: how failures are slowed down.
-//! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
+//! - `email`, `role`, `user`, `api_key`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
 
 use std::io;
 use std::path::Path;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::telemetry::metrics::{Kind, Page, Words};
-use crate::token::{KeyError, Verifier};
+use crate::token::{ApiKeys, KeyError, Verifier};
 
 pub use config::role;
 
@@ -25,9 +25,10 @@ use config::StoreAddress;
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
 use refused::Refused;
-use service::{Keys, Lifetimes, Revoked, Service, Throttle};
+use service::{Keys, KnownApiKeys, Lifetimes, Revoked, Service, Throttle};
 use store::{Mysql, MysqlOpenError, PrepareError, Sqlite, StoreError, StoreOpenError, UserStore};
 
+pub mod api_key;
 pub mod config;
 pub mod email;
 mod http;
@@ -95,6 +96,7 @@ impl Identity {
             },
             throttle: Throttle::new(rules(&config.throttle)),
             revoked,
+            api_keys: KnownApiKeys::default(),
             keys,
             clock,
             signins: Words::default(),
@@ -119,6 +121,11 @@ impl Identity {
         self.service.passwords.checks()
     }
 
+    /// The API keys that this service has given; for the edge.
+    pub fn api_keys(&self) -> ApiKeys {
+        self.service.api_keys.keys.clone()
+    }
+
     /// The rules themselves; for the shell.
     pub fn service(&self) -> &Arc<Service> {
         &self.service
@@ -135,7 +142,7 @@ impl Identity {
                 .build();
             match runtime {
                 Ok(runtime) => runtime.block_on(service.follow(first_round)),
-                Err(error) => log::error!("ended tokens can't be followed: {error}"),
+                Err(error) => log::error!("ended tokens and API keys can't be followed: {error}"),
             }
         };
         match std::thread::Builder::new()
@@ -143,7 +150,7 @@ impl Identity {
             .spawn(follow)
         {
             Ok(_) => drop(done.recv_timeout(FIRST_ROUND)),
-            Err(error) => log::error!("ended tokens can't be followed: {error}"),
+            Err(error) => log::error!("ended tokens and API keys can't be followed: {error}"),
         }
     }
 

@@ -34,6 +34,8 @@ pub enum Refused {
     UnknownRole,
     #[error("there is no such session")]
     UnknownSession,
+    #[error("there is no such API key")]
+    UnknownApiKey,
     #[error("the role exists")]
     RoleExists,
     #[error("somebody has the role")]
@@ -60,6 +62,7 @@ impl From<StoreError> for Refused {
             StoreError::UnknownUser => Self::UnknownUser,
             StoreError::UnknownRole => Self::UnknownRole,
             StoreError::UnknownSession => Self::UnknownSession,
+            StoreError::UnknownApiKey => Self::UnknownApiKey,
             StoreError::RoleExists => Self::RoleExists,
             StoreError::RoleInUse => Self::RoleInUse,
             StoreError::LastAdmin => Self::LastAdmin,

@@ -22,6 +22,7 @@ use crate::route::Router;
 use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
+use crate::token::ApiKeys;
 use crate::upstream::Cluster;
 
 /// Makes a plan; `None` where the report has a reason against it. What the plan `before` counted goes on
@@ -80,6 +81,7 @@ struct Parts<'a> {
     issuers: Vec<(&'a str, Arc<crate::token::Verifier>)>,
     /// Limits that are written in routes are kept as well.
     kept: RefCell<&'a mut Kept>,
+    api_keys: Option<&'a ApiKeys>,
 }
 
 impl<'a> Parts<'a> {
@@ -125,6 +127,7 @@ impl<'a> Parts<'a> {
                 .map(|(name, verifier)| (name.as_str(), verifier.clone()))
                 .collect(),
             kept: RefCell::new(kept),
+            api_keys: shared.api_keys.as_ref(),
         }
     }
 
@@ -171,6 +174,7 @@ impl<'a> Parts<'a> {
             limit_names: &self.limit_names,
             own_limit: &own_limit,
             issuers: &self.issuers,
+            api_keys: self.api_keys,
             methods,
         };
         Pipeline::compile(keys, &names, report)

@@ -13,7 +13,7 @@ use crate::base::report::Report;
 use crate::base::template::Captures;
 use crate::limit::{Decision, Limit};
 use crate::route::method::MethodSet;
-use crate::token::{Principal, Verifier};
+use crate::token::{ApiKeys, Principal, Verifier};
 
 pub mod access;
 pub mod auth;
@@ -102,6 +102,8 @@ pub struct Names<'a> {
     pub issuers: &'a [(&'a str, Arc<Verifier>)],
     /// The methods that the route matches.
     pub methods: MethodSet,
+    /// The API keys of the identity service, where there is one.
+    pub api_keys: Option<&'a ApiKeys>,
 }
 
 macro_rules! pipeline {

@@ -132,6 +132,7 @@ impl Assembly {
                 .iter()
                 .map(|identity| (BUILT_IN.to_owned(), identity.verifier()))
                 .collect(),
+            api_keys: identity.as_ref().map(Identity::api_keys),
             identity: config
                 .identity
                 .given()

@@ -6,6 +6,7 @@
 //! writes into a header is ever interpreted. Only where a secret is shared (HS256) may another program's
 //! header be read, and it has nothing to choose from.
 
+mod api_key;
 mod bearer;
 mod claims;
 mod folder;
@@ -17,8 +18,9 @@ mod shared;
 mod sign;
 mod verify;
 
-pub use bearer::{BearerError, bearer};
-pub use claims::{Claims, Principal};
+pub use api_key::{API_KEY_PREFIX, ApiKeyError, ApiKeyHash, ApiKeys, KnownKey};
+pub use bearer::{BearerError, Credential, X_API_KEY, bearer, credential, is_api_key};
+pub use claims::{Claims, Kind, Principal};
 pub use folder::{KeyError, KeyFolder};
 pub use keys::{KeyRing, KeySet};
 pub use public::{Algorithm, VerifyKey};

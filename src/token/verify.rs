@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::shared::{ForeignClaims, is_object};
-use super::{Claims, KeyRing, KeySet, Principal, Revocations, SharedKey, VerifyKey};
+use super::{Claims, KeyRing, KeySet, Kind, Principal, Revocations, SharedKey, VerifyKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -116,6 +116,7 @@ impl Verifier {
             return Err(TokenError::Revoked);
         }
         Ok(Arc::new(Principal {
+            kind: Kind::Token,
             user: claims.sub,
             email: Some(claims.email),
             roles: claims.roles,
@@ -146,6 +147,7 @@ impl Verifier {
             return Err(TokenError::Revoked);
         }
         Ok(Arc::new(Principal {
+            kind: Kind::Token,
             user: claims.sub,
             email: claims.email,
             roles: claims.roles,

@@ -9,8 +9,10 @@ use crate::support::people::{self, AUDIENCE, Answer, PASSWORD, Site, account};
 
 mod admin;
 mod algorithms;
+mod api_keys;
 mod bodies;
 mod keys;
+mod openapi;
 mod rotation;
 mod sessions;
 mod throttle;

@@ -104,14 +104,6 @@ fn values_out_of_range_are_refused_at_their_line() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_and_not_ignored() {
-    let throttle = "throttle: { account_failures: 5, account_max_delay: 15m, ip_per_minute: 30 }";
-    let (_, problems) = read(throttle);
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].contains("not built yet"), "{problems:?}");
-}
-
-#[test]
 fn rule_5_a_secret_belongs_to_hs256_and_is_none_that_others_know() {
     const SECRET: &str = "5bcb58c3a1a44b0d8f2f4c9bd0d1e6f7";
     for (source, problem) in [

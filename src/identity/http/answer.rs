@@ -136,6 +136,7 @@ impl From<Refused> for Failure {
             ),
             Refused::WrongPassword => return Self::invalid_field(refused.to_string()),
             Refused::UnknownSession => (404, "unknown_session", "There is no such session"),
+            Refused::UnknownApiKey => (404, "unknown_api_key", "There is no such API key"),
             Refused::InvalidToken => (401, "invalid_token", "A valid token is needed"),
             Refused::NotAdmin => return Refusal::Forbidden.into(),
             Refused::UnknownUser => (404, "unknown_user", "There is no such user"),

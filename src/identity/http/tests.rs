@@ -19,6 +19,8 @@ use crate::token::install_crypto;
 
 mod accounts;
 mod admin;
+mod api_keys;
+mod document;
 mod refresh;
 mod requests;
 mod roles;

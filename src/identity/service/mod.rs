@@ -2,6 +2,7 @@
 //!
 //! - here: accounts, and who asks
 //! - `admin`: other people's accounts, and the audit log
+//! - `api_keys`: programs' keys, and how the edge learns of them
 //! - `sessions`: sign-in, refresh, sign-out, passwords
 //! - `keys`: what signs and what verifies, as the store knows it
 //! - `throttle`: an attempt at a password, from its reservation to its end
@@ -22,12 +23,14 @@ use crate::telemetry::metrics::Words;
 use crate::token::{Principal, Verifier};
 
 mod admin;
+mod api_keys;
 mod keys;
 mod sessions;
 mod throttle;
 mod upkeep;
 
 pub use admin::Page;
+pub use api_keys::{Known as KnownApiKeys, Wanted};
 pub use keys::{Keys, ListedKey, NotRotated};
 pub use sessions::{Lifetimes, SignedIn};
 pub use throttle::Throttle;
@@ -46,6 +49,7 @@ pub struct Service {
     pub(in crate::identity) lifetimes: Lifetimes,
     pub(in crate::identity) throttle: Throttle,
     pub(in crate::identity) revoked: Revoked,
+    pub(in crate::identity) api_keys: KnownApiKeys,
     pub(in crate::identity) clock: Clock,
     /// How sign-ins ended.
     pub(in crate::identity) signins: Words,

@@ -1,4 +1,4 @@
-//! How what ends tokens, and what signs them, reaches those who verify them: at once where the change was made, and by asking
+//! How what ends tokens, what signs them and which API keys there are reaches those who verify them: at once where the change was made, and by asking
 //! the store a few times a second everywhere else (rule 18). Never on a request's way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +35,10 @@ impl Service {
         for round in 0_u64.. {
             let learnt = match self.catch_up().await {
                 Ok(()) => self.follow_keys().await,
+                failed => failed,
+            };
+            let learnt = match learnt {
+                Ok(()) => self.catch_up_api_keys().await,
                 failed => failed,
             };
             match learnt {

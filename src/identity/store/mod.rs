@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 
+use super::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApiKey};
 use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
@@ -117,11 +118,31 @@ pub trait UserStore: Send + Sync {
         origin: Origin,
     ) -> Result<(), StoreError>;
 
-    /// Removes a role that nobody has. Errors: `UnknownRole`, `RoleInUse`.
+    /// Removes a role that no user and no API key has. Errors: `UnknownRole`, `RoleInUse`.
     async fn delete_role(&self, role: RoleName, origin: Origin) -> Result<(), StoreError>;
 
     /// What was done, newest first, before a place in the log.
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Errors: `UnknownRole`.
+    async fn create_api_key(&self, key: NewApiKey, origin: Origin) -> Result<ApiKey, StoreError>;
+
+    /// Keys that are not revoked in the order of their ids, after `after`.
+    async fn api_keys(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Errors: `UnknownApiKey`, for a revoked one too.
+    async fn revoke_api_key(&self, id: ApiKeyId, origin: Origin) -> Result<(), StoreError>;
+
+    /// All keys that are not revoked, with their version; `None` where that is the one known, which costs
+    /// next to nothing.
+    async fn live_api_keys(
+        &self,
+        known: Option<KeysVersion>,
+    ) -> Result<Option<(KeysVersion, Vec<LiveApiKey>)>, StoreError>;
 
     /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
@@ -235,6 +256,8 @@ enum Action {
     KeyActivated,
     KeyRetiring,
     KeyRetired,
+    ApiKeyCreated,
+    ApiKeyRevoked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -247,6 +270,8 @@ pub enum StoreError {
     UnknownRole,
     #[error("there is no such session")]
     UnknownSession,
+    #[error("there is no such API key")]
+    UnknownApiKey,
     #[error("the role exists")]
     RoleExists,
     #[error("somebody has the role")]
@@ -280,6 +305,8 @@ impl Action {
             Self::KeyActivated => "key_activated",
             Self::KeyRetiring => "key_retiring",
             Self::KeyRetired => "key_retired",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRevoked => "api_key_revoked",
         }
     }
 }

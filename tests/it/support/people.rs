@@ -72,7 +72,17 @@ impl Site {
 
 /// A gateway to be started with `CONFIG`.
 pub fn set_up(origin: &Origin) -> SetUp {
-    Airside::with(CONFIG)
+    set_up_with(origin, "")
+}
+
+/// The same with more routes.
+pub fn set_up_with(origin: &Origin, routes: &str) -> SetUp {
+    let config = CONFIG.replacen(
+        "routes:\n",
+        &format!("routes:\n{}", routes.trim_start_matches('\n')),
+        1,
+    );
+    Airside::with(&config)
         .origin(origin)
         .set("scheme", "sqlite:")
         .set("store", "airside.db")

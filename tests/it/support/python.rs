@@ -1,4 +1,5 @@
-//! PyJWT, the library with which other people's services make and verify tokens.
+//! Python with the libraries that other people's services use: PyJWT for tokens, openapi-spec-validator for
+//! descriptions.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// Runs a script that reads JSON from its standard input and writes JSON, with `jwt` at hand. Fails with
+/// Runs a script that reads JSON from its standard input and writes JSON. Fails with
 /// what Python said.
 #[track_caller]
 pub fn run(script: &str, input: &Value) -> Value {
@@ -30,7 +31,7 @@ pub fn run(script: &str, input: &Value) -> Value {
 
 /// The interpreter of the environment that `scripts/install-test-deps` makes beside the build; the script
 /// is run where that is missing.
-fn python() -> &'static Path {
+pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         // `…/debug/airside` lies two folders below where builds go.
@@ -39,7 +40,7 @@ fn python() -> &'static Path {
         let python = builds.join("test-python/bin/python");
         let mut probe = Command::new(&python);
         probe
-            .args(["-c", "import jwt, cryptography"])
+            .args(["-c", "import jwt, cryptography, openapi_spec_validator"])
             .stderr(Stdio::null());
         if !probe.status().is_ok_and(|status| status.success()) {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-test-deps");

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
+use crate::identity::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApiKey};
 use crate::identity::config::mysql::Mysql as Address;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
@@ -23,6 +24,7 @@ use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::token::Revoked;
 
+mod api_keys;
 mod audit;
 mod failure;
 mod keys;
@@ -262,6 +264,33 @@ impl UserStore for Mysql {
 
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(async move |db| audit::list(db, before, limit).await)
+            .await
+    }
+
+    async fn create_api_key(&self, key: NewApiKey, origin: Origin) -> Result<ApiKey, StoreError> {
+        self.change(async move |tx| api_keys::create(tx, &key, &origin).await)
+            .await
+    }
+
+    async fn api_keys(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        self.read(async move |db| api_keys::list(db, after, limit).await)
+            .await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, origin: Origin) -> Result<(), StoreError> {
+        self.change(async move |tx| api_keys::revoke(tx, id, &origin).await)
+            .await
+    }
+
+    async fn live_api_keys(
+        &self,
+        known: Option<KeysVersion>,
+    ) -> Result<Option<(KeysVersion, Vec<LiveApiKey>)>, StoreError> {
+        self.read(async move |db| api_keys::live(db, known).await)
             .await
     }
 

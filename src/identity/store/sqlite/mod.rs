@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
+use crate::identity::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApiKey};
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
@@ -20,6 +21,7 @@ use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
 use crate::token::Revoked;
 
+mod api_keys;
 mod audit;
 mod keys;
 mod migrate;
@@ -232,6 +234,31 @@ impl UserStore for Sqlite {
 
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
         self.read(move |db| audit::list(db, before, limit)).await
+    }
+
+    async fn create_api_key(&self, key: NewApiKey, origin: Origin) -> Result<ApiKey, StoreError> {
+        self.write(move |tx| api_keys::create(tx, &key, &origin))
+            .await
+    }
+
+    async fn api_keys(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        self.read(move |db| api_keys::list(db, after, limit)).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, origin: Origin) -> Result<(), StoreError> {
+        self.write(move |tx| api_keys::revoke(tx, id, &origin))
+            .await
+    }
+
+    async fn live_api_keys(
+        &self,
+        known: Option<KeysVersion>,
+    ) -> Result<Option<(KeysVersion, Vec<LiveApiKey>)>, StoreError> {
+        self.read(move |db| api_keys::live(db, known)).await
     }
 
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError> {
