@@ -6,6 +6,7 @@
 //! writes into a header is ever interpreted.
 
 mod bearer;
+mod claim;
 mod claims;
 mod keys;
 pub(crate) mod private;
@@ -14,6 +15,7 @@ mod sign;
 mod verify;
 
 pub use bearer::{BearerError, bearer};
+pub use claim::{Claim, SignedClaims};
 pub use claims::{Claims, Principal};
 pub use keys::{KeyRing, KeySet, VerifyKey};
 pub use revoked::{Revocation, Revocations, Revoked};

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto;
 
-use super::{Claims, KeyRing, Principal, Revocations};
+use super::{Claims, KeyRing, Principal, Revocations, SignedClaims};
 
 /// Verifies the built-in issuer's tokens.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl Verifier {
 
     /// Who the token speaks for at this time, in unix seconds.
     pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Principal>, TokenError> {
-        let claims = self.signed_claims(token)?;
+        let (claims, signed) = self.signed_claims(token)?;
         self.check(&claims, now)?;
         Ok(Arc::new(Principal {
             user: claims.sub,
@@ -81,11 +81,12 @@ impl Verifier {
             issuer: Arc::clone(&self.name),
             session: Some(claims.sid),
             expires_at: claims.exp,
+            claims: signed,
         }))
     }
 
     /// The claims, once the signature is known to be one of ours. Nothing of a token is parsed before.
-    fn signed_claims(&self, token: &str) -> Result<Claims, TokenError> {
+    fn signed_claims(&self, token: &str) -> Result<(Claims, SignedClaims), TokenError> {
         if token.len() > MAX_LENGTH {
             return Err(TokenError::TooLong);
         }
@@ -102,8 +103,9 @@ impl Verifier {
             Ok(false) | Err(_) => return Err(TokenError::BadSignature),
         }
         let claims = URL_SAFE_NO_PAD.decode(claims);
-        let claims = claims.map_err(|_| TokenError::BadClaims)?;
-        serde_json::from_slice(&claims).map_err(|_| TokenError::BadClaims)
+        let signed = claims.map_err(|_| TokenError::BadClaims)?;
+        let claims = serde_json::from_slice(&signed).map_err(|_| TokenError::BadClaims)?;
+        Ok((claims, SignedClaims::new(signed)))
     }
 
     fn check(&self, claims: &Claims, now: u64) -> Result<(), TokenError> {
