@@ -10,6 +10,8 @@ use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
 use crate::route::router::Matcher;
 
+mod limits;
+
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
 /// knows what the file has, also where that could not be read.
 pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
@@ -19,6 +21,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     addresses_differ(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
+    limits::who_calls_is_known(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(

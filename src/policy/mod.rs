@@ -10,7 +10,7 @@ use crate::base::net::Client;
 use crate::base::reply::Reply;
 use crate::base::report::Report;
 use crate::base::template::Captures;
-use crate::limit::{Decision, Limit};
+use crate::limit::{Counted, Limit};
 use crate::token::{Principal, Verifier};
 
 pub mod access;
@@ -71,18 +71,12 @@ pub struct Call<'a> {
 #[derive(Debug, Default)]
 pub struct Findings {
     pub principal: Option<Arc<Principal>>,
-    /// Each limit that counted the request, in the pipeline's order.
+    /// Each limit that was asked, in the pipeline's order; what they hold ends with the request.
     pub counted: SmallVec<[Counted; 2]>,
     /// The largest body, in bytes.
     pub max_body: Option<u64>,
     /// The upstream's path where it is not the client's, without the query.
     pub path: Option<String>,
-}
-
-#[derive(Debug)]
-pub struct Counted {
-    pub limit: Arc<Limit>,
-    pub decision: Decision,
 }
 
 /// What the names in a route's keys stand for.

@@ -1,7 +1,7 @@
 //! The phases of a request, in Pingora's order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ use crate::base::id::TraceParent;
 use crate::base::net;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
-use crate::policy::{Call, Verdict};
+use crate::policy::{Call, Verdict, limits};
 use crate::route::Found;
 use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
@@ -206,8 +206,14 @@ impl ProxyHttp for Gateway {
         if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
             answer::strip_hop_by_hop(response);
         }
-        if !response.status.is_informational() {
-            answer::finish_head(response, context);
+        match response.status {
+            // The answer to an upgrade, and the last one: what counts answers counts it.
+            http::StatusCode::SWITCHING_PROTOCOLS => {
+                limits::settle(&mut context.findings, response.status);
+                limits::tell(&context.findings, response);
+            }
+            status if status.is_informational() => {}
+            _ => answer::finish_head(response, context),
         }
         let version = session.req_header().version;
         if version == http::Version::HTTP_10 && answer::ends_with_the_connection(response) {
@@ -218,6 +224,20 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         Ok(())
+    }
+
+    /// With its last bytes a request is not in flight any more: a client that has them may send the next.
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if end_of_stream {
+            limits::leave(&mut context.findings);
+        }
+        Ok(None)
     }
 
     async fn fail_to_proxy(
