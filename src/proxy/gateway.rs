@@ -209,6 +209,7 @@ impl ProxyHttp for Gateway {
         match response.status {
             // The answer to an upgrade, and the last one: what counts answers counts it.
             http::StatusCode::SWITCHING_PROTOCOLS => {
+                context.upgraded = true;
                 limits::settle(&mut context.findings, response.status);
                 limits::tell(&context.findings, response);
             }
@@ -234,7 +235,8 @@ impl ProxyHttp for Gateway {
         end_of_stream: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        if end_of_stream {
+        // An answer of 101 has no body, but all that follows.
+        if end_of_stream && !context.upgraded {
             limits::leave(&mut context.findings);
         }
         Ok(None)
