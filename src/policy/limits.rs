@@ -205,3 +205,6 @@ impl Decode for Use {
         json_schema!({ "oneOf": [{ "type": "string" }, own] })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! May a request pass, and how is it changed? One file a policy; this table fixes their order, the same
 //! for every route.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -44,11 +45,27 @@ pub trait Policy: Sized {
 }
 
 /// What a policy says of a request.
-#[derive(Debug)]
 pub enum Verdict {
     Continue,
     /// Answered here; the pipeline ends.
     Answer(Box<Reply>),
+    /// Something outside of this process must be asked first. The others' requests pay nothing for it: only
+    /// who waits has a future.
+    Wait(Wait),
+}
+
+/// What a policy waits for; its own, so that nothing of the request is borrowed meanwhile.
+pub type Wait = Pin<Box<dyn Future<Output = Then> + Send>>;
+
+/// What the policy says once it knows.
+pub type Then = Box<dyn for<'a, 'b> FnOnce(&'a mut Call<'b>) -> Verdict + Send>;
+
+/// How far a request came.
+pub enum Progress {
+    Passed,
+    Answered(Box<Reply>),
+    /// The policy of this number waits.
+    Waiting(usize, Wait),
 }
 
 /// A request on its way through the pipeline.
@@ -103,16 +120,42 @@ macro_rules! pipeline {
                 Self { $($policy: <$type as Policy>::compile(keys, names, report),)* }
             }
 
-            /// Runs the policies in their order until one answers.
-            pub fn request(&self, call: &mut Call) -> Verdict {
+            /// Runs the policies in their order, from the one of this number, until one answers or waits.
+            pub fn request(&self, from: usize, call: &mut Call) -> Progress {
+                let mut number = 0;
                 $(
-                    if let Some(policy) = &self.$policy
-                        && let Verdict::Answer(reply) = policy.request(call)
-                    {
-                        return Verdict::Answer(reply);
+                    if number >= from && let Some(policy) = &self.$policy {
+                        match policy.request(call) {
+                            Verdict::Continue => {}
+                            Verdict::Answer(reply) => return Progress::Answered(reply),
+                            Verdict::Wait(wait) => return Progress::Waiting(number, wait),
+                        }
                     }
+                    number += 1;
                 )*
-                Verdict::Continue
+                let _ = number;
+                Progress::Passed
+            }
+
+            /// Waits for the policy of this number, and runs those after it; `Err` is the answer.
+            pub async fn resume(
+                &self,
+                mut number: usize,
+                mut wait: Wait,
+                call: &mut Call<'_>,
+            ) -> Result<(), Box<Reply>> {
+                loop {
+                    let then = wait.await;
+                    match then(call) {
+                        Verdict::Answer(reply) => return Err(reply),
+                        Verdict::Wait(again) => wait = again,
+                        Verdict::Continue => match self.request(number + 1, call) {
+                            Progress::Passed => return Ok(()),
+                            Progress::Answered(reply) => return Err(reply),
+                            Progress::Waiting(next, its) => (number, wait) = (next, its),
+                        },
+                    }
+                }
             }
 
             pub fn forward(&self, upstream: &mut RequestHeader) {
@@ -142,3 +185,6 @@ impl Verdict {
         Self::Answer(Box::new(reply))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ use crate::base::id::TraceParent;
 use crate::base::net;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
-use crate::policy::{Call, Verdict, limits};
+use crate::policy::{Call, Progress, limits};
 use crate::route::Found;
 use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
@@ -53,7 +53,7 @@ impl Gateway {
     }
 
     /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
-    fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
+    async fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
         let plan = context.plan.clone();
         let asked = intake::read(header, &plan.edge)?;
         let query = asked.query.unwrap_or_default();
@@ -85,8 +85,14 @@ impl Gateway {
             unix_seconds: self.clock.unix_seconds(),
             findings: &mut context.findings,
         };
-        if let Verdict::Answer(reply) = route.pipeline.request(&mut call) {
-            return Err(*reply);
+        match route.pipeline.request(0, &mut call) {
+            Progress::Passed => {}
+            Progress::Answered(reply) => return Err(*reply),
+            // In a box of its own: the room is taken only by those who wait.
+            Progress::Waiting(number, wait) => {
+                let rest = Box::pin(route.pipeline.resume(number, wait, &mut call));
+                rest.await.map_err(|reply| *reply)?;
+            }
         }
         match &route.target {
             Target::Respond(respond) => return Err(respond.reply()),
@@ -139,7 +145,7 @@ impl ProxyHttp for Gateway {
             .get(TRACEPARENT)
             .map(|value| value.as_bytes());
         context.trace = Some(TraceParent::continue_or_start(trace));
-        match self.decide(header, context) {
+        match self.decide(header, context).await {
             Ok(()) => Ok(false),
             Err(reply) => {
                 // Answers are the rare case: their future stays out of this one.
@@ -215,6 +221,9 @@ impl ProxyHttp for Gateway {
             }
             status if status.is_informational() => {}
             _ => answer::finish_head(response, context),
+        }
+        if is_bodiless(session.req_header(), response) {
+            limits::leave(&mut context.findings);
         }
         let version = session.req_header().version;
         if version == http::Version::HTTP_10 && answer::ends_with_the_connection(response) {
@@ -300,6 +309,16 @@ impl ProxyHttp for Gateway {
             context.id.as_str()
         )
     }
+}
+
+/// Is this head all of the answer (RFC 9112 §6.3)?
+fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
+    use http::StatusCode;
+    let length = response.headers.get(http::header::CONTENT_LENGTH);
+    let empty = length.is_some_and(|length| length.as_bytes() == b"0");
+    let status = response.status;
+    let never = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    !status.is_informational() && (empty || never || request.method == http::Method::HEAD)
 }
 
 /// The address at the other end of the connection.

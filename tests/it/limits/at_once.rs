@@ -59,9 +59,16 @@ fn three_at_once_and_the_fourth_when_one_has_its_answer() {
 
 #[test]
 fn one_after_the_other_is_never_two_at_once() {
-    let (airside, _origin) = start(ONE, "  - { path: /*, upstream: origin, limits: [one] }");
-    for _ in 0..100 {
+    let (airside, origin) = start(ONE, "  - { path: /*, upstream: origin, limits: [one] }");
+    origin.on("/none", Reply::new(204, ""));
+    origin.on("/empty", Reply::new(200, ""));
+    for _ in 0..40 {
         assert_free(&airside, "/x");
+        assert_free(&airside, "/empty");
+        assert_eq!(airside.raw().exchange(get("/none")).status, 204);
+        let mut raw = airside.raw();
+        raw.send(request("HEAD", "/x", &[]));
+        assert_eq!(raw.try_read("HEAD").unwrap().status, 200);
     }
 }
 
