@@ -103,7 +103,7 @@ proptest! {
         }
     }
 
-    /// In a span of length d at most burst + N × d / T, whatever comes, for every role.
+    /// In a span of length d at most burst + N × d / T, whatever comes.
     #[test]
     fn no_span_admits_more_than_the_burst_and_what_flows_in((count, width, capacity, steps) in trace()) {
         let (bucket, fill) = bucket(count, width, capacity);

@@ -275,3 +275,24 @@ fn a_limit_that_watches_counts_and_never_refuses() {
     let one = call(&lacking, None, 0);
     assert!(!one.refuses() && !one.decision.admitted);
 }
+
+#[test]
+fn threads_that_take_calls_back_leave_exactly_the_failures() {
+    for source in [
+        "{ rate: 1000/1m, count: failures }",
+        "{ rate: 1000/1m, count: failures, algorithm: token_bucket }",
+    ] {
+        let limit = limit(source);
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                let limit = &limit;
+                scope.spawn(move || {
+                    for round in 0..200 {
+                        call(limit, None, 0).settle((thread + round) % 2 == 0);
+                    }
+                });
+            }
+        });
+        assert_eq!(admitted(&limit, None, 0), 200, "{source}");
+    }
+}

@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use super::*;
+use crate::base::units::Rate;
+use crate::limit::bucket::{Bucket, Fill};
 use crate::limit::decision::Decision;
 use crate::limit::sliding::{Receipt, Sliding};
 
@@ -201,4 +203,54 @@ fn an_attacker_with_many_keys_cannot_reset_the_count_of_a_hot_one() {
         while table.decide(key(number), 5_000).admitted {}
         assert!(!table.decide(key(0), 5_000).admitted, "after {number} keys");
     }
+}
+
+/// A table of buckets that hold five calls and fill in 50 seconds.
+fn buckets(max_keys: u32, holds: bool) -> (Table<Bucket>, Fill) {
+    let window = Duration::from_millis(WINDOW);
+    let (bucket, fills) = Bucket::new(&[(Rate { count: 6, window }, 5)], holds);
+    (Table::new(bucket, max_keys), fills[0])
+}
+
+#[test]
+fn a_bucket_that_had_to_leave_comes_back_with_its_debt() {
+    for holds in [false, true] {
+        let (table, fill) = buckets(8, holds);
+        let take = |number, now| {
+            let step = |state| table.meter.decide(fill, state, now);
+            table.update(key(number), now, step).admitted
+        };
+        for number in 0..32 {
+            while take(number, 5_000) {}
+        }
+        for number in 0..32 {
+            assert!(!take(number, 5_001), "{number}");
+        }
+        // And it fills like any other.
+        assert!(take(0, 5_000 + 50_000));
+        // A call that was held when its key left is in the debt by now.
+        let failed = |state| table.meter.settle(fill, true, state, 5_000);
+        table.update_if_here(key(31), failed);
+        assert!(!take(31, 5_002));
+    }
+}
+
+#[test]
+fn held_calls_that_end_on_eight_threads_leave_their_failures_and_nothing_else() {
+    let (table, fill) = buckets(100, true);
+    let failures = AtomicU32::new(0);
+    on_eight_threads(|thread| {
+        for round in 0..500 {
+            let step = |state| table.meter.decide(fill, state, 5_000);
+            if !table.update(key(1), 5_000, step).admitted {
+                continue;
+            }
+            let failed = thread == 0 && round % 100 == 7;
+            failures.fetch_add(failed.into(), SeqCst);
+            let settle = |state| table.meter.settle(fill, failed, state, 5_000);
+            table.update_if_here(key(1), settle);
+        }
+    });
+    let left = table.meter.look(fill, table.state(key(1), 5_000), 5_000);
+    assert_eq!(left.remaining, 5 - failures.load(SeqCst));
 }
