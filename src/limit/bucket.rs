@@ -106,21 +106,33 @@ impl Bucket {
         self.decision(fill.admits(debt, held), fill, debt, held)
     }
 
-    /// Takes a counted call back. To the same millisecond this is as if it had never been counted.
-    pub(super) fn give_back(&self, fill: Fill, state: u64, now: u64) -> Option<u64> {
-        let (debt, held) = self.read(state, now);
-        Some(self.state(debt.saturating_sub(fill.interval), held, now))
+    /// Takes back a call that was counted at `at`. To the same millisecond this is as if it had never been
+    /// counted.
+    pub(super) fn give_back(&self, fill: Fill, state: u64, at: u64) -> Option<u64> {
+        let (debt, held) = self.read_since(state, at);
+        Some(self.state(debt.saturating_sub(fill.interval), held, at))
     }
 
-    /// A held call that is over: it never was, or it failed and counts as of its time. None is held
-    /// where the key had to leave meanwhile: then it left with that call in its debt.
+    /// A call that was held since `at` is over: it never was, or it failed and counts as of its time. None is
+    /// held where the key had to leave meanwhile: then it left with that call in its debt.
     pub(super) fn settle(&self, fill: Fill, failed: bool, state: u64, at: u64) -> Option<u64> {
-        let (debt, held) = self.read(state, at);
+        let (debt, held) = self.read_since(state, at);
         let held = held.checked_sub(1)?;
         Some(match failed {
             true => self.state(debt + fill.interval, held, at),
             false => state - 1,
         })
+    }
+
+    /// The debt as of a call that this state has seen. It may be long ago, and others have called since,
+    /// so that the debt as of then may be any; that it is one is known.
+    fn read_since(&self, state: u64, at: u64) -> (u64, u64) {
+        let (_, held) = self.read(state, at);
+        let debt = (state >> self.held_bits).wrapping_sub(self.at(at)) & self.time_mask();
+        match debt <= self.time_mask() / 2 {
+            true => (debt, held),
+            false => (0, held),
+        }
     }
 
     fn read(&self, state: u64, now: u64) -> (u64, u64) {

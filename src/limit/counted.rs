@@ -51,8 +51,9 @@ impl Counted {
         self.decision = self.limit.look_again(self.tier, self.key, self.at_millis);
     }
 
-    /// The answer is known. Where only failures count, a success takes its call back.
-    pub fn settle(&mut self, failed: bool) {
+    /// The answer is known, so long after the call. Where only failures count, a success takes its call
+    /// back.
+    pub fn settle(&mut self, failed: bool, after_millis: u64) {
         if !self.limit.counts_failures() || !self.is_holding() {
             return;
         }
@@ -60,9 +61,10 @@ impl Counted {
             true => self.fail(),
             false => self.release(),
         }
+        let now = self.at_millis + after_millis;
         self.decision = Decision {
             admitted: true,
-            ..self.limit.look_again(self.tier, self.key, self.at_millis)
+            ..self.limit.look_again(self.tier, self.key, now)
         };
     }
 

@@ -125,6 +125,10 @@ impl Set {
         for (way, slot) in self.0.iter().enumerate() {
             let seen = slot.load(SeqCst);
             let (owner, calls) = (seen & !COUNT_MASK, seen & COUNT_MASK);
+            if calls == COUNT_MASK {
+                // Others are full, or will take back what they just tried.
+                continue;
+            }
             if calls > 0 && owner == mark(key) {
                 return swap(way, slot, seen, seen + 1);
             }

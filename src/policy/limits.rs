@@ -3,6 +3,7 @@
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
@@ -81,10 +82,11 @@ pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
     }
 }
 
-/// The answer has this status. Limits that count failures alone learn what this was.
-pub fn settle(findings: &mut Findings, status: StatusCode) {
+/// The answer has this status, so long after the request came. Limits that count failures alone learn
+/// what this was.
+pub fn settle(findings: &mut Findings, status: StatusCode, after: Duration) {
     for counted in &mut findings.counted {
-        counted.settle(status.as_u16() >= 400);
+        counted.settle(status.as_u16() >= 400, after.as_millis() as u64);
     }
 }
 

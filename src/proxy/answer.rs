@@ -65,7 +65,8 @@ fn may_stay_open(request: &RequestHeader) -> bool {
 
 /// What every answer's head gets, the upstream's and ours.
 pub fn finish_head(response: &mut ResponseHeader, context: &mut Context) {
-    limits::settle(&mut context.findings, response.status);
+    let after = context.started.elapsed();
+    limits::settle(&mut context.findings, response.status, after);
     limits::tell(&context.findings, response);
     if let Some(route) = context.route() {
         route.pipeline.response(&context.findings, response);

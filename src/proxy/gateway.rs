@@ -216,7 +216,8 @@ impl ProxyHttp for Gateway {
             // The answer to an upgrade, and the last one: what counts answers counts it.
             http::StatusCode::SWITCHING_PROTOCOLS => {
                 context.upgraded = true;
-                limits::settle(&mut context.findings, response.status);
+                let after = context.started.elapsed();
+                limits::settle(&mut context.findings, response.status, after);
                 limits::tell(&context.findings, response);
             }
             status if status.is_informational() => {}

@@ -133,14 +133,14 @@ proptest! {
     fn successes_leave_no_trace(
         count in 1..=6_u32,
         capacity in 1..=6_u32,
-        lots in prop::collection::vec((0..3_u8, any::<prop::sample::Index>()), 1..200),
+        lots in prop::collection::vec(0..3_u8, 1..200),
     ) {
         let one = rate(count, 60_000);
         let (bucket, fills) = Bucket::new(&[(one, capacity)], true);
         let (only_failures, plain) = self::bucket(count, 60_000, capacity);
         let (mut state, mut failures, now) = (0, 0, 7_000_000);
         let mut in_flight = 0_u32;
-        for (lot, _) in lots {
+        for lot in lots {
             match lot {
                 0 => {
                     let (decision, next) = bucket.decide(fills[0], state, now);
@@ -166,6 +166,71 @@ proptest! {
             prop_assert_eq!(looked.remaining + in_flight, left);
         }
     }
+
+    /// Time passes, and calls take as long as they like: of those that began in a span of length d, at most
+    /// burst + N × d / T fail. And once all that failed has worn off, nothing is left of any.
+    #[test]
+    fn no_span_begins_more_failures_than_the_bound(
+        (count, width, capacity, steps) in trace(),
+        lots in prop::collection::vec((0..4_u8, any::<prop::sample::Index>()), 200),
+    ) {
+        let (bucket, fills) = Bucket::new(&[(rate(count, width), capacity)], true);
+        let (mut state, mut now) = (0, 1_000_000);
+        let (mut in_flight, mut failed) = (Vec::new(), Vec::new());
+        for (step, (lot, which)) in steps.into_iter().zip(lots) {
+            now += step;
+            if lot < 2 {
+                let (decision, next) = bucket.decide(fills[0], state, now);
+                state = next.unwrap_or(state);
+                if decision.admitted {
+                    in_flight.push(now);
+                }
+                prop_assert!(in_flight.len() <= capacity as usize);
+            } else if !in_flight.is_empty() {
+                let began = in_flight.swap_remove(which.index(in_flight.len()));
+                state = bucket.settle(fills[0], lot == 2, state, began).unwrap();
+                if lot == 2 {
+                    failed.push(began);
+                }
+            }
+        }
+        failed.sort_unstable();
+        for (first, begin) in failed.iter().enumerate() {
+            for (last, end) in failed.iter().enumerate().skip(first) {
+                let calls = (last - first + 1) as u128 * u128::from(width);
+                let most = u128::from(capacity) * u128::from(width)
+                    + u128::from(count) * u128::from(end - begin);
+                prop_assert!(calls <= most, "{} calls from {begin} to {end}", last - first + 1);
+            }
+        }
+        for began in in_flight {
+            state = bucket.settle(fills[0], false, state, began).unwrap();
+        }
+        let reset = bucket.look(fills[0], state, now).reset_millis;
+        prop_assert_eq!(bucket.look(fills[0], state, now + reset).remaining, capacity);
+    }
+}
+
+#[test]
+fn a_slow_call_that_fails_erases_nothing_that_came_after_it() {
+    let (bucket, fills) = Bucket::new(&[(rate(5, 60_000), 5)], true);
+    let begin = |state, now| bucket.decide(fills[0], state, now).1.unwrap();
+    let mut state = begin(0, 1_000);
+    for _ in 0..4 {
+        state = begin(state, 900_000);
+        state = bucket.settle(fills[0], true, state, 900_000).unwrap();
+    }
+    assert_eq!(bucket.look(fills[0], state, 900_000).remaining, 0);
+    state = bucket.settle(fills[0], true, state, 1_000).unwrap();
+    assert_eq!(bucket.look(fills[0], state, 900_000).remaining, 0);
+    // The same for a call that is taken back late.
+    let (plain, fill) = self::bucket(5, 60_000, 5);
+    let mut state = plain.decide(fill, 0, 1_000).1.unwrap();
+    for _ in 0..5 {
+        state = plain.decide(fill, state, 900_000).1.unwrap();
+    }
+    let back = plain.give_back(fill, state, 1_000).unwrap();
+    assert_eq!(plain.look(fill, back, 900_000).remaining, 1);
 }
 
 #[test]

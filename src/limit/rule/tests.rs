@@ -192,7 +192,7 @@ fn fifty_wrong_tries_at_the_same_time_let_five_through() {
         let mut calls: Vec<_> = (0..50).map(|_| call(&limit, None, 0)).collect();
         let passed = calls.iter().filter(|call| !call.refuses()).count();
         assert_eq!(passed, 5, "{source}");
-        calls.iter_mut().for_each(|call| call.settle(true));
+        calls.iter_mut().for_each(|call| call.settle(true, 0));
         assert_eq!(admitted(&limit, None, 0), 0, "{source}");
     }
 }
@@ -208,14 +208,14 @@ fn successes_are_taken_back_exactly() {
                 (false, 4),
                 "{source}"
             );
-            one.settle(false);
+            one.settle(false, 0);
             assert_eq!(one.decision.remaining, 5, "{source}");
         }
         let now = 7_000;
         let mut calls: Vec<_> = (0..5).map(|_| call(&limit, None, now)).collect();
         assert!(call(&limit, None, now).refuses());
         for (number, call) in calls.iter_mut().enumerate() {
-            call.settle(number < 3);
+            call.settle(number < 3, 0);
         }
         drop(calls);
         let left: Vec<_> = (0..3).map(|_| call(&limit, None, now)).collect();
@@ -288,11 +288,23 @@ fn threads_that_take_calls_back_leave_exactly_the_failures() {
                 let limit = &limit;
                 scope.spawn(move || {
                     for round in 0..200 {
-                        call(limit, None, 0).settle((thread + round) % 2 == 0);
+                        call(limit, None, 0).settle((thread + round) % 2 == 0, 0);
                     }
                 });
             }
         });
         assert_eq!(admitted(&limit, None, 0), 200, "{source}");
+    }
+}
+
+#[test]
+fn what_is_left_is_told_as_of_the_answer() {
+    for source in WAYS_TO_COUNT {
+        let limit = limit(source);
+        let mut slow = call(&limit, None, 0);
+        let failures = (0..3).map(|_| call(&limit, None, 600_000));
+        failures.for_each(|mut call| call.settle(true, 0));
+        slow.settle(false, 600_000);
+        assert_eq!(slow.decision.remaining, 2, "{source}");
     }
 }

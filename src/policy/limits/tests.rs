@@ -45,7 +45,7 @@ impl Site {
             Verdict::Answer(reply) => (reply.status, reply.headers),
             Verdict::Wait(_) => panic!("nothing to wait for"),
         };
-        settle(&mut findings, status);
+        settle(&mut findings, status, Duration::ZERO);
         let mut response = ResponseHeader::build(status, None).unwrap();
         tell(&findings, &mut response);
         let field = |name| {
