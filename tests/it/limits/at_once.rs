@@ -127,6 +127,24 @@ fn a_place_comes_back_when_the_client_goes_away() {
     }
 }
 
+/// A WebSocket through which bytes flow. The proxy library ends one at once, now and then, if the upstream
+/// switches before it has seen the end of a request without a body: that one is given up for another.
+#[track_caller]
+fn tunnel(airside: &Airside) -> Raw {
+    let opened = until(Duration::from_secs(30), || {
+        let mut raw = airside.raw();
+        let answer = raw.exchange(request("GET", "/ws", &UPGRADE));
+        if answer.status != 101 {
+            // The one that ended is still on its way out.
+            return None;
+        }
+        assert_eq!(answer.header("ratelimit"), "\"one\";r=0");
+        let flows = raw.try_send("x").is_ok() && !raw.closes();
+        flows.then_some(raw)
+    });
+    opened.expect("a WebSocket")
+}
+
 #[test]
 fn a_web_socket_holds_its_place_until_it_ends() {
     let (airside, origin) = start(ONE, "  - { path: /*, upstream: origin, limits: [one] }");
@@ -136,18 +154,18 @@ fn a_web_socket_holds_its_place_until_it_ends() {
     let ended = Mutex::new(ended);
     let taker = move |stream: TcpStream, _: &Request| {
         std::io::Write::write_all(&mut &stream, switch).unwrap();
-        let _ = ended.lock().unwrap().recv();
+        let mut byte = [0];
+        // Says back the first byte, and holds the tunnel open until the test says so.
+        if matches!(std::io::Read::read(&mut &stream, &mut byte), Ok(1)) {
+            std::io::Write::write_all(&mut &stream, &byte).unwrap();
+            let _ = ended.lock().unwrap().recv();
+        }
         let _ = stream.shutdown(std::net::Shutdown::Both);
     };
     origin.on("/ws", Answer::Take(Arc::new(taker)));
     // Once the upstream ends it, once the client does.
     for by_upstream in [true, false] {
-        let mut raw = airside.raw();
-        let answer = raw.exchange(request("GET", "/ws", &UPGRADE));
-        assert_eq!(
-            (answer.status, answer.header("ratelimit")),
-            (101, "\"one\";r=0")
-        );
+        let mut raw = tunnel(&airside);
         assert_full(&airside, "/x");
         match by_upstream {
             true => {
@@ -182,5 +200,7 @@ fn under_load_never_more_than_the_limit_reach_the_upstream() {
     });
     assert_eq!(passed.iter().filter(|status| **status == 200).count(), 4);
     assert_eq!(passed.iter().filter(|status| **status == 429).count(), 36);
-    assert_eq!(origin.count(), 4);
+    let reached = origin.requests();
+    let reached: Vec<_> = reached.iter().map(|request| &request.target).collect();
+    assert_eq!(reached, ["/slow"; 4]);
 }
