@@ -13,7 +13,6 @@ use crate::policy::Keys;
 use crate::policy::access::List;
 use crate::policy::auth::Access;
 use crate::policy::limits::Use;
-use crate::route::method::MethodSet;
 
 #[derive(Args)]
 pub struct Routes {
@@ -37,35 +36,11 @@ fn row(route: &Route, config: &Config) -> [String; 5] {
     let keys = config.policies(route);
     [
         route.name(),
-        matched(route),
+        route.matches.text(),
         callers(&keys) + &networks(&keys),
         limits(&keys),
         target(route),
     ]
-}
-
-fn matched(route: &Route) -> String {
-    let matches = &route.matches;
-    let methods = matches
-        .methods
-        .as_ref()
-        .map(|methods| MethodSet::of(methods.value.iter().copied()));
-    let mut text = methods
-        .map(|methods| format!("{} ", methods.to_string().replace(", ", ",")))
-        .unwrap_or_default();
-    if let Some(host) = &matches.host {
-        text.push_str(&host.value.to_string());
-    }
-    text.push_str(&matches.path.value.to_string());
-    if let Some(when) = &matches.when {
-        for (name, value) in &when.headers.0 {
-            text.push_str(&format!(" {}={}", name.value, value.value));
-        }
-        for (name, value) in &when.query.0 {
-            text.push_str(&format!(" ?{}={}", name.value, value.value));
-        }
-    }
-    text
 }
 
 fn callers(keys: &Keys) -> String {

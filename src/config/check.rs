@@ -13,6 +13,8 @@ use crate::limit::config::Scope;
 use crate::policy::limits::Use;
 use crate::route::router::Matcher;
 
+mod limits;
+
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
 /// knows what the file has, also where that could not be read.
 pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
@@ -25,6 +27,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     listeners_can_be_handed_over(config, report);
     issuers_name_their_audience(config, report);
     cluster_limits_have_a_store(config, report);
+    limits::who_calls_is_known(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(

@@ -1,11 +1,13 @@
 //! One limit as it is written in the configuration, under `limits:` or in a route.
 
+use http::HeaderName;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
+use super::{bucket, tier};
 use crate::base::decode::{self, Decode, FromText, Table, Within, keys, words};
 use crate::base::report::{Code, Problem, Report, choices};
 use crate::base::units::Rate;
-use crate::base::yaml::{At, Node};
+use crate::base::yaml::{At, Node, Place};
 
 keys! {
     /// Exactly one of `rate` and `concurrent` is given.
@@ -13,17 +15,17 @@ keys! {
         /// How many calls in what time, such as `20/2m`.
         pub rate: Option<Rate>,
         /// How many calls at the same time.
-        pub concurrent: Option<u32>; unbuilt,
+        pub concurrent: Option<Within<1, 16_777_215>>,
         /// What calls are counted together: one of these or a list of them.
         pub by: By = By(vec![Part::Ip]),
         /// How calls are counted over time.
         pub algorithm: Algorithm = Algorithm::SlidingWindow,
-        /// How many calls may come at once; for `token_bucket`.
-        pub burst: Option<u32>; unbuilt,
+        /// How many calls may come at once; for `token_bucket`, and as many as `rate` has if left out.
+        pub burst: Option<Within<1, 16_777_215>>,
         /// Higher rates for the holders of a role.
-        pub per_role: Table<Rate>; unbuilt,
+        pub per_role: Table<Rate>,
         /// Counts only these answers; all where it is left out.
-        pub count: Option<Count>,
+        pub count: Option<Counting>,
         /// What happens to a call that lacks a part of the key, such as the user.
         pub on_missing: OnMissing = OnMissing::Share,
         /// Whether a refusal is carried out or only reported.
@@ -42,17 +44,17 @@ keys! {
 words! {
     pub enum Algorithm {
         SlidingWindow = "sliding_window",
-        TokenBucket = "token_bucket"; unbuilt,
+        TokenBucket = "token_bucket",
     }
 
-    pub enum Count {
+    pub enum Counting {
         /// Answers of status 400 and above.
-        Failures = "failures"; unbuilt,
+        Failures = "failures",
     }
 
-    /// What a call without the user counts as.
+    /// What becomes of a call that lacks a part of the key.
     pub enum OnMissing {
-        /// All calls without it share one count.
+        /// All calls that lack it share one count.
         Share = "share",
         /// They are refused.
         Deny = "deny",
@@ -62,7 +64,7 @@ words! {
 
     pub enum Mode {
         Enforce = "enforce",
-        Shadow = "shadow"; unbuilt,
+        Shadow = "shadow",
     }
 
     pub enum Scope {
@@ -88,9 +90,9 @@ pub enum Part {
     User,
     ApiKey,
     Route,
-    /// A request header, in lower case.
-    Header(String),
-    /// A claim of the token.
+    /// A request header.
+    Header(HeaderName),
+    /// A claim of the token, at its top level.
     Claim(String),
     /// Nothing: all calls count together.
     Global,
@@ -100,7 +102,9 @@ impl Decode for Limit {
     fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
         let limit = decode::mapping(node, report);
         exactly_one_quota(node, report);
-        limit
+        let limit: Self = limit?;
+        limit.fits_together(node, report);
+        Some(limit)
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
@@ -118,13 +122,7 @@ impl Decode for By {
             let message = "`by` needs at least one part; `global` counts all calls together";
             report.push(Problem::error(Code::InvalidValue, node.place, message));
         }
-        let parts = items.iter().filter_map(|item| {
-            let part = Part::decode(item, report)?;
-            if let Some(what) = part.unbuilt() {
-                report.push(decode::not_built(item.place, &format!("`{what}`")));
-            }
-            Some(part)
-        });
+        let parts = items.iter().filter_map(|item| Part::decode(item, report));
         let parts: Vec<_> = parts.collect();
         (!parts.is_empty()).then_some(Self(parts))
     }
@@ -142,8 +140,8 @@ impl FromText for Part {
 
     fn from_text(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
-            Some(("header", name)) => http::HeaderName::try_from(name)
-                .map(|name| Self::Header(name.as_str().to_owned()))
+            Some(("header", name)) => HeaderName::try_from(name)
+                .map(Self::Header)
                 .map_err(|_| "after `header:` comes the name of a header".to_owned()),
             Some(("claim", name)) if !name.is_empty() => Ok(Self::Claim(name.to_owned())),
             _ => match text {
@@ -159,21 +157,80 @@ impl FromText for Part {
 }
 
 impl Part {
-    fn unbuilt(&self) -> Option<&'static str> {
+    /// Does only authentication bring it?
+    pub fn needs_caller(&self) -> bool {
         match self {
-            Self::ApiKey => Some("api_key"),
-            Self::Header(_) => Some("header:NAME"),
-            Self::Claim(_) => Some("claim:NAME"),
-            Self::Ip | Self::User | Self::Route | Self::Global => None,
+            Self::User | Self::ApiKey | Self::Claim(_) => true,
+            Self::Ip | Self::Route | Self::Header(_) | Self::Global => false,
         }
     }
 }
 
-fn exactly_one_quota(node: &At<Node>, report: &mut Report) {
+impl Limit {
+    /// Is it decided after authentication only?
+    pub fn needs_principal(&self) -> bool {
+        self.by.0.iter().any(Part::needs_caller) || self.per_role.iter().next().is_some()
+    }
+
+    /// Tells what has no meaning beside the rest, each at its own line.
+    fn fits_together(&self, node: &At<Node>, report: &mut Report) {
+        let mut conflict = |key: &str, message: &str| {
+            if let Some(place) = place_of(node, key) {
+                report.push(Problem::error(Code::Conflict, place, message));
+            }
+        };
+        if self.concurrent.is_some() {
+            conflict(
+                "algorithm",
+                "`algorithm` counts calls over time, and `concurrent` does not",
+            );
+            conflict(
+                "per_role",
+                "`per_role` raises a `rate`, and this limit has `concurrent`",
+            );
+            conflict(
+                "count",
+                "`count` is of answers, and `concurrent` counts calls without one",
+            );
+        }
+        if self.algorithm != Algorithm::TokenBucket {
+            conflict("burst", "`burst` needs `algorithm: token_bucket`");
+        }
+        let Some(rate) = self.rate else {
+            return;
+        };
+        for (role, higher) in self.per_role.iter() {
+            if !tier::is_higher(*higher, rate) {
+                let message = format!("the rate of `{}` is not higher than everyone's", role.value);
+                let problem = Problem::error(Code::InvalidValue, role.place, message);
+                report.push(problem.help("a role can only raise a limit"));
+            }
+        }
+        let burst = self.burst.map_or(rate.count, |burst| burst.0);
+        if bucket::fill_millis(rate, burst) > LONGEST_FILL_MILLIS
+            && let Some(place) = place_of(node, "burst")
+        {
+            let message = "a bucket that takes more than ten years to fill";
+            report.push(Problem::error(Code::InvalidValue, place, message));
+        }
+    }
+}
+
+fn place_of(node: &At<Node>, key: &str) -> Option<Place> {
     let Node::Map(entries) = &node.value else {
-        return;
+        return None;
     };
-    let given = |name: &str| entries.iter().any(|(key, _)| key.value == name);
+    let mut entries = entries.iter();
+    entries
+        .find(|(name, _)| name.value == key)
+        .map(|(name, _)| name.place)
+}
+
+fn exactly_one_quota(node: &At<Node>, report: &mut Report) {
+    if !matches!(node.value, Node::Map(_)) {
+        return;
+    }
+    let given = |key| place_of(node, key).is_some();
     let problem = match (given("rate"), given("concurrent")) {
         (true, false) | (false, true) => return,
         (false, false) => (Code::MissingKey, "a limit needs `rate` or `concurrent`"),
@@ -184,6 +241,9 @@ fn exactly_one_quota(node: &At<Node>, report: &mut Report) {
     };
     report.push(Problem::error(problem.0, node.place, problem.1));
 }
+
+/// Ten years, as for any duration.
+const LONGEST_FILL_MILLIS: u128 = 3_660 * 86_400_000;
 
 const PARTS: [&str; 7] = [
     "ip",
@@ -196,90 +256,4 @@ const PARTS: [&str; 7] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::yaml;
-
-    fn read(source: &str) -> (Option<Limit>, Vec<String>) {
-        let mut report = Report::default();
-        let limit = Limit::decode(&yaml::read(source).unwrap(), &mut report);
-        let report = report.sorted();
-        let show = |problem: &Problem| {
-            let yaml::Place { line, column } = problem.place;
-            format!("{line}:{column} {}", problem.message)
-        };
-        (limit, report.problems().iter().map(show).collect())
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_contract() {
-        let (limit, problems) = read("rate: 20/2m");
-        assert!(problems.is_empty(), "{problems:?}");
-        let limit = limit.unwrap();
-        assert_eq!(limit.by, By(vec![Part::Ip]));
-        assert_eq!(limit.algorithm, Algorithm::SlidingWindow);
-        assert_eq!(limit.on_missing, OnMissing::Share);
-        assert_eq!((limit.max_keys.0, limit.ipv6_prefix.0), (100_000, 64));
-    }
-
-    #[test]
-    fn what_is_counted_by_is_one_part_or_a_list() {
-        let by = |source| read(source).0.unwrap().by.0;
-        assert_eq!(by("{rate: 1/1s, by: user}"), [Part::User]);
-        let list = by("{rate: 1/1s, by: [ip, route, global]}");
-        assert_eq!(list, [Part::Ip, Part::Route, Part::Global]);
-        let header = by("{rate: 1/1s, by: 'header:X-Tenant'}");
-        assert_eq!(header, [Part::Header("x-tenant".into())]);
-    }
-
-    #[test]
-    fn a_limit_has_exactly_one_quota() {
-        assert_eq!(
-            read("by: ip").1,
-            ["1:1 a limit needs `rate` or `concurrent`"]
-        );
-        let (_, problems) = read("rate: 1/1s\nconcurrent: 3");
-        assert_eq!(
-            problems,
-            [
-                "1:1 a limit has `rate` or `concurrent`, never both",
-                "2:1 `concurrent` is not built yet"
-            ]
-        );
-        // A rate that can't be read is one problem and not two.
-        assert_eq!(read("rate: 20").1.len(), 1);
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_told_at_their_line() {
-        let (_, problems) = read("rate: 1/1s\nmax_keys: 0\nipv6_prefix: 129\nby: []");
-        assert_eq!(
-            problems,
-            [
-                "2:11 0 is out of range: 1 to 16000000",
-                "3:14 129 is out of range: 1 to 128",
-                "4:5 `by` needs at least one part; `global` counts all calls together"
-            ]
-        );
-    }
-
-    #[test]
-    fn what_is_not_built_is_refused_and_not_ignored() {
-        for unbuilt in [
-            "burst: 5",
-            "algorithm: token_bucket",
-            "per_role: { gold: 10/1s }",
-            "count: failures",
-            "mode: shadow",
-            "scope: cluster",
-            "on_store_error: deny",
-            "by: api_key",
-            "by: [ip, 'header:x-a']",
-            "by: 'claim:sub'",
-        ] {
-            let (_, problems) = read(&format!("rate: 1/1s\n{unbuilt}"));
-            assert_eq!(problems.len(), 1, "{unbuilt}: {problems:?}");
-            assert!(problems[0].contains("is not built yet"), "{problems:?}");
-        }
-    }
-}
+mod tests;

@@ -108,14 +108,10 @@ const MOST_COLUMNS: usize = 16_384;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::units::Rate;
     use crate::limit::sliding::Sliding;
 
     fn tally(window: u64, current: u64, previous: u64) -> Tally {
-        let sliding = Sliding::new(Rate {
-            count: 1_000,
-            window: std::time::Duration::from_millis(1),
-        });
+        let sliding = Sliding::new(1_000, std::time::Duration::from_millis(1));
         let state = sliding.starting_with(window, current, previous);
         sliding.tally(state, window)
     }

@@ -1,8 +1,7 @@
 //! What a client is told of its limits: `RateLimit-Policy`, `RateLimit` and `Retry-After`, written
 //! without allocating where the buffer is large enough.
 
-use super::sliding::Decision;
-use crate::base::units::Rate;
+use super::decision::Decision;
 
 /// A limit's prebuilt parts of the fields `RateLimit-Policy` and `RateLimit`
 /// (draft-ietf-httpapi-ratelimit-headers-10, §3 and §4): list members that name the policy by a
@@ -14,20 +13,33 @@ pub struct Names {
     item: Box<str>,
     /// `"name";q=20;w=120`.
     policy: Box<str>,
+    /// Does time give anything back?
+    timed: bool,
 }
 
 impl Names {
-    pub(super) fn new(name: &str, rate: Rate) -> Self {
+    /// Of a quota in a window of so many milliseconds.
+    pub(super) fn in_window(name: &str, quota: u32, millis: u128) -> Self {
         let item = string_item(name);
-        let millis = rate.window.as_millis();
         let policy = match millis % 1_000 {
-            0 => format!("{item};q={};w={}", rate.count, millis / 1_000),
+            0 => format!("{item};q={quota};w={}", millis / 1_000),
             // `w` is whole seconds, and optional: rather none than a wrong one.
-            _ => format!("{item};q={}", rate.count),
+            _ => format!("{item};q={quota}"),
         };
         Self {
             item: item.into(),
             policy: policy.into(),
+            timed: true,
+        }
+    }
+
+    /// Of so many calls at the same time: a quota unit of its own (§3.1.2), and no window.
+    pub(super) fn at_once(name: &str, quota: u32) -> Self {
+        let item = string_item(name);
+        Self {
+            policy: format!("{item};q={quota};qu=\"concurrent-requests\"").into(),
+            item: item.into(),
+            timed: false,
         }
     }
 
@@ -40,23 +52,25 @@ impl Names {
     /// Adds this limit to the value of `RateLimit`: `"name";r=19;t=104`. Of a refusal, `t` is the
     /// time of its `Retry-After`, as the draft asks for; else the time until the quota is whole.
     pub fn add_state(&self, value: &mut String, decision: &Decision) {
-        let millis = match decision.admitted {
-            true => decision.reset_millis,
-            false => decision.retry_after_millis,
-        };
         separate(value);
         value.push_str(&self.item);
         value.push_str(";r=");
         value.push_str(itoa::Buffer::new().format(decision.remaining));
-        value.push_str(";t=");
-        value.push_str(itoa::Buffer::new().format(seconds(millis)));
+        if self.timed {
+            let millis = match decision.admitted {
+                true => decision.reset_millis,
+                false => decision.retry_after_millis,
+            };
+            value.push_str(";t=");
+            value.push_str(itoa::Buffer::new().format(seconds(millis)));
+        }
     }
 }
 
-/// `Retry-After` of a refusal in seconds (RFC 9110 §10.2.3): rounded up, at least 1, so that a client
+/// `Retry-After` of a refusal, in seconds (RFC 9110 §10.2.3): rounded up, at least 1, so that a client
 /// that keeps to it is never refused for coming too early.
-pub fn retry_after(decision: &Decision) -> u64 {
-    seconds(decision.retry_after_millis).max(1)
+pub fn retry_after(millis: u64) -> u64 {
+    seconds(millis).max(1)
 }
 
 fn seconds(millis: u64) -> u64 {
@@ -87,13 +101,10 @@ fn string_item(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    fn names(name: &str, count: u32, millis: u64) -> Names {
-        let window = Duration::from_millis(millis);
-        Names::new(name, Rate { count, window })
+    fn names(name: &str, count: u32, millis: u128) -> Names {
+        Names::in_window(name, count, millis)
     }
 
     fn decision(admitted: bool) -> Decision {
@@ -126,12 +137,22 @@ mod tests {
         let mut state = String::new();
         names("a", 20, 120_000).add_state(&mut state, &decision(false));
         assert_eq!(state, r#""a";r=0;t=7"#);
-        assert_eq!(retry_after(&decision(false)), 7);
+        assert_eq!(retry_after(decision(false).retry_after_millis), 7);
     }
 
     #[test]
     fn a_window_that_is_no_whole_seconds_is_left_out() {
         assert_eq!(&*names("a", 5, 250).policy, r#""a";q=5"#);
+    }
+
+    #[test]
+    fn calls_at_the_same_time_have_a_unit_and_no_time() {
+        let names = Names::at_once("p", 10);
+        let (mut policy, mut state) = (String::new(), String::new());
+        names.add_policy(&mut policy);
+        names.add_state(&mut state, &decision(false));
+        assert_eq!(policy, r#""p";q=10;qu="concurrent-requests""#);
+        assert_eq!(state, r#""p";r=0"#);
     }
 
     #[test]

@@ -3,17 +3,33 @@
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
+use http::HeaderMap;
+
 use super::config::Part;
 use crate::base::net;
 
 /// What is known about a call when its limits are decided.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Parts<'a> {
     pub client: IpAddr,
-    /// The route's number in the plan.
-    pub route: u32,
+    /// What tells the route from others, also after a reload that moved it.
+    pub route: u64,
+    pub headers: &'a HeaderMap,
     /// Present once the caller is authenticated.
-    pub user: Option<User<'a>>,
+    pub caller: Option<&'a dyn Caller>,
+}
+
+/// Who calls, as far as limits ask.
+pub trait Caller {
+    fn user(&self) -> User<'_>;
+
+    /// What tells the caller's API key from others, where it brought one.
+    fn api_key(&self) -> Option<&str>;
+
+    fn has_role(&self, role: &str) -> bool;
+
+    /// Hashes a claim of the caller's token; false where there is none of that name.
+    fn hash_claim(&self, name: &str, hasher: &mut dyn Hasher) -> bool;
 }
 
 /// A user is known by its id and by who issued it: two issuers may give out the same id.
@@ -56,70 +72,223 @@ impl Keys {
         }
     }
 
-    pub(super) fn needs_user(&self) -> bool {
-        self.by.contains(&Part::User)
+    /// Is there a part that only authentication brings?
+    pub(super) fn needs_caller(&self) -> bool {
+        self.by.iter().any(Part::needs_caller)
     }
 
-    /// A part that is missing counts as one value of its own: all calls without it share it.
-    pub(super) fn key(&self, parts: &Parts) -> Key {
+    /// The key, and whether all of its parts are there. One that is missing counts as one value of its
+    /// own: all calls without it share it.
+    pub(super) fn key(&self, parts: &Parts) -> (Key, bool) {
         let mut hasher = self.seed.build_hasher();
+        let mut whole = true;
         for part in &self.by {
-            match part {
-                Part::Ip => net::masked(parts.client, self.ipv6_prefix).hash(&mut hasher),
-                Part::User => parts.user.hash(&mut hasher),
-                Part::Route => parts.route.hash(&mut hasher),
-                // The configuration refuses the middle three until they are built.
-                Part::ApiKey | Part::Header(_) | Part::Claim(_) | Part::Global => {}
+            let there = part.hash(parts, self.ipv6_prefix, &mut hasher);
+            // Keeps a missing part and an empty one apart.
+            there.hash(&mut hasher);
+            whole &= there;
+        }
+        (Key::new(hasher.finish()), whole)
+    }
+}
+
+impl Part {
+    fn hash(&self, parts: &Parts, ipv6_prefix: u8, hasher: &mut impl Hasher) -> bool {
+        let caller = parts.caller;
+        match self {
+            Self::Ip => net::masked(parts.client, ipv6_prefix).hash(hasher),
+            Self::Route => parts.route.hash(hasher),
+            Self::Global => {}
+            Self::User => match caller {
+                Some(caller) => caller.user().hash(hasher),
+                None => return false,
+            },
+            Self::ApiKey => match caller.and_then(Caller::api_key) {
+                Some(id) => id.hash(hasher),
+                None => return false,
+            },
+            Self::Claim(name) => {
+                // Two issuers may mean different things by the same claim.
+                let caller = caller.filter(|caller| caller.hash_claim(name, hasher));
+                match caller {
+                    Some(caller) => caller.user().issuer.hash(hasher),
+                    None => return false,
+                }
+            }
+            Self::Header(name) => {
+                let mut values = parts.headers.get_all(name).iter().peekable();
+                let there = values.peek().is_some();
+                values.for_each(|value| value.as_bytes().hash(hasher));
+                return there;
             }
         }
-        Key::new(hasher.finish())
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
-    fn call<'a>(client: &str, user: Option<(&'a str, &'a str)>) -> Parts<'a> {
-        Parts {
+    struct Holder {
+        user: User<'static>,
+        api_key: Option<&'static str>,
+    }
+
+    impl Caller for Holder {
+        fn user(&self) -> User<'_> {
+            self.user
+        }
+
+        fn api_key(&self) -> Option<&str> {
+            self.api_key
+        }
+
+        fn has_role(&self, _: &str) -> bool {
+            false
+        }
+
+        fn hash_claim(&self, name: &str, hasher: &mut dyn Hasher) -> bool {
+            let there = name == "tenant";
+            if there {
+                hasher.write(b"acme");
+            }
+            there
+        }
+    }
+
+    fn holder(id: &'static str, issuer: &'static str, api_key: Option<&'static str>) -> Holder {
+        Holder {
+            user: User { id, issuer },
+            api_key,
+        }
+    }
+
+    fn key(keys: &Keys, client: &str, headers: &HeaderMap, caller: Option<&Holder>) -> (Key, bool) {
+        keys.key(&Parts {
             client: client.parse().unwrap(),
             route: 1,
-            user: user.map(|(id, issuer)| User { id, issuer }),
+            headers,
+            caller: caller.map(|caller| caller as &dyn Caller),
+        })
+    }
+
+    #[track_caller]
+    fn assert_all_differ(keys: &[(Key, bool)]) {
+        for (index, (one, _)) in keys.iter().enumerate() {
+            assert!(
+                !keys[..index].iter().any(|(other, _)| other == one),
+                "{index}"
+            );
         }
     }
 
     #[test]
     fn a_key_depends_on_its_parts_and_on_nothing_else() {
         let by_ip = Keys::new(&[Part::Ip], 64);
-        let one = by_ip.key(&call("192.0.2.1", None));
-        assert_eq!(one, by_ip.key(&call("::ffff:192.0.2.1", Some(("u", "i")))));
-        assert_ne!(one, by_ip.key(&call("192.0.2.2", None)));
-        let subnet = by_ip.key(&call("2001:db8:0:1::1", None));
-        assert_eq!(subnet, by_ip.key(&call("2001:db8:0:1::2", None)));
-        assert_ne!(subnet, by_ip.key(&call("2001:db8:0:2::1", None)));
+        let none = HeaderMap::new();
+        let key = |client, caller| key(&by_ip, client, &none, caller);
+        let ann = holder("u", "i", None);
+        let one = key("192.0.2.1", None);
+        assert_eq!(one, key("::ffff:192.0.2.1", Some(&ann)));
+        assert_ne!(one, key("192.0.2.2", None));
+        let subnet = key("2001:db8:0:1::1", None);
+        assert_eq!(subnet, key("2001:db8:0:1::2", None));
+        assert_ne!(subnet, key("2001:db8:0:2::1", None));
     }
 
     #[test]
     fn users_of_two_issuers_and_calls_without_a_user_are_kept_apart() {
         let by_user = Keys::new(&[Part::User], 64);
-        let key = |user| by_user.key(&call("192.0.2.1", user));
-        let keys = [
-            key(None),
-            key(Some(("", ""))),
-            key(Some(("u", "one"))),
-            key(Some(("u", "two"))),
-            key(Some(("uo", "ne"))),
-        ];
-        for (index, one) in keys.iter().enumerate() {
-            assert!(!keys[..index].contains(one), "{index}");
-        }
-        assert_eq!(key(None), by_user.key(&call("192.0.2.9", None)));
+        let none = HeaderMap::new();
+        let of = |id, issuer| {
+            key(
+                &by_user,
+                "192.0.2.1",
+                &none,
+                Some(&holder(id, issuer, None)),
+            )
+        };
+        let nobody = key(&by_user, "192.0.2.1", &none, None);
+        assert_all_differ(&[
+            nobody,
+            of("", ""),
+            of("u", "one"),
+            of("u", "two"),
+            of("uo", "ne"),
+        ]);
+        assert_eq!(nobody, key(&by_user, "192.0.2.9", &none, None));
+        assert!(!nobody.1 && of("u", "one").1);
+    }
+
+    #[test]
+    fn an_api_key_is_told_from_others_and_a_user_has_none() {
+        let by_key = Keys::new(&[Part::ApiKey], 64);
+        let none = HeaderMap::new();
+        let of = |api_key| {
+            key(
+                &by_key,
+                "192.0.2.1",
+                &none,
+                Some(&holder("u", "i", api_key)),
+            )
+        };
+        assert_all_differ(&[of(None), of(Some("k1")), of(Some("k2"))]);
+        assert!(of(Some("k1")).1 && !of(None).1);
+        assert_eq!(of(None), key(&by_key, "192.0.2.1", &none, None));
+    }
+
+    #[test]
+    fn a_claim_counts_apart_by_issuer_and_may_be_missing() {
+        let none = HeaderMap::new();
+        let by = |name: &str| Keys::new(&[Part::Claim(name.into())], 64);
+        let tenant = by("tenant");
+        let of = |issuer| {
+            key(
+                &tenant,
+                "192.0.2.1",
+                &none,
+                Some(&holder("u", issuer, None)),
+            )
+        };
+        assert_all_differ(&[of("one"), of("two"), key(&tenant, "192.0.2.1", &none, None)]);
+        assert_eq!(of("one"), of("one"));
+        let other = key(
+            &by("other"),
+            "192.0.2.1",
+            &none,
+            Some(&holder("u", "one", None)),
+        );
+        assert!(of("one").1 && !other.1);
+    }
+
+    #[test]
+    fn a_header_counts_by_all_of_its_lines() {
+        let keys = Keys::new(&[Part::Header(HeaderName::from_static("x-tenant"))], 64);
+        let with = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append("x-tenant", HeaderValue::from_static(value));
+            }
+            key(&keys, "192.0.2.1", &headers, None)
+        };
+        assert_all_differ(&[
+            with(&[]),
+            with(&[""]),
+            with(&["a"]),
+            with(&["a", "b"]),
+            with(&["ab"]),
+        ]);
+        assert_eq!(with(&["a"]), with(&["a"]));
+        assert!(!with(&[]).1 && with(&[""]).1);
     }
 
     #[test]
     fn two_limits_never_hash_alike() {
-        let call = call("192.0.2.1", None);
-        let key = || Keys::new(&[Part::Ip], 64).key(&call);
-        assert_ne!(key(), key());
+        let none = HeaderMap::new();
+        let one = || key(&Keys::new(&[Part::Ip], 64), "192.0.2.1", &none, None);
+        assert_ne!(one(), one());
     }
 }

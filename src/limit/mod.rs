@@ -1,14 +1,23 @@
 //! How many calls a client may make: what a limit counts by, how it counts, and what it tells the
 //! client. Which limits a request meets, and the refusal itself, are the pipeline's.
 
+mod bucket;
 pub mod config;
+mod count;
+mod counted;
+mod debts;
+mod decision;
 mod forgotten;
 pub mod headers;
 mod key;
+mod meter;
+mod places;
 mod rule;
 mod sliding;
 mod table;
+mod tier;
 
-pub use key::{Parts, User};
+pub use counted::Counted;
+pub use decision::Decision;
+pub use key::{Caller, Parts, User};
 pub use rule::{Limit, Outcome};
-pub use sliding::Decision;

@@ -3,26 +3,33 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::config::{self, OnMissing};
+use super::config::{self, Algorithm, Counting, Mode, OnMissing};
+use super::count::{Count, Hold};
+use super::counted::Counted;
+use super::decision::Decision;
 use super::headers::Names;
-use super::key::{Keys, Parts};
-use super::sliding::{Decision, Sliding};
-use super::table::Table;
+use super::key::{Key, Keys, Parts};
+use super::places::Places;
+use super::tier::{self, Tier};
 
 /// Counts calls; shared by all routes that name it, and kept over a reload that leaves it as it is.
 pub struct Limit {
     name: Arc<str>,
     keys: Keys,
     on_missing: OnMissing,
-    table: Table,
-    names: Names,
+    mode: Mode,
+    /// Do successes take their calls back?
+    failures: bool,
+    /// The highest first; the last is everyone's.
+    tiers: Box<[Tier]>,
+    count: Count,
 }
 
 /// What a limit has to say about a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Outcome {
     /// Counted, or refused for the count.
-    Decided(Decision),
+    Decided(Counted),
     /// Not counted: a part of the key is missing (`on_missing: skip`).
     Skipped,
     /// Refused for that reason (`on_missing: deny`); waiting does not help.
@@ -30,15 +37,34 @@ pub enum Outcome {
 }
 
 impl Limit {
-    /// Compiles a limit. `None` where it has no `rate`; the configuration's check has refused that.
+    /// Compiles a limit. `None` where it has no quota; the configuration's check has refused that.
     pub fn new(name: Arc<str>, config: &config::Limit) -> Option<Self> {
-        let rate = config.rate?;
         let prefix = u8::try_from(config.ipv6_prefix.0).unwrap_or(128);
+        let max_keys = config.max_keys.0;
+        let failures = matches!(config.count, Some(Counting::Failures));
+        let (tiers, count) = match (config.rate, config.concurrent) {
+            (Some(_), _) if config.algorithm == Algorithm::TokenBucket => {
+                let (tiers, rates) = tier::buckets(&name, config)?;
+                (tiers, Count::bucket(&rates, failures, max_keys))
+            }
+            (Some(_), _) => {
+                let (tiers, rates) = tier::windows(&name, config)?;
+                (tiers, Count::windows(&rates, max_keys))
+            }
+            (None, Some(most)) => {
+                let places = Places::new(most.0, max_keys);
+                let tier = Tier::everyone(Names::at_once(&name, most.0));
+                (Box::from([tier]), Count::Places(places))
+            }
+            (None, None) => return None,
+        };
         Some(Self {
             keys: Keys::new(&config.by.0, prefix),
             on_missing: config.on_missing,
-            table: Table::new(Sliding::new(rate), config.max_keys.0),
-            names: Names::new(&name, rate),
+            mode: config.mode,
+            failures,
+            tiers,
+            count,
             name,
         })
     }
@@ -48,25 +74,67 @@ impl Limit {
     }
 
     /// Decides on a call and counts it where it is admitted. `now_millis` is monotonic time.
-    pub fn decide(&self, parts: &Parts, now_millis: u64) -> Outcome {
-        if parts.user.is_none() && self.needs_principal() {
-            match self.on_missing {
-                OnMissing::Share => {}
-                OnMissing::Deny => return Outcome::Denied,
-                OnMissing::Skip => return Outcome::Skipped,
-            }
-        }
-        Outcome::Decided(self.table.decide(self.keys.key(parts), now_millis))
+    pub fn decide(self: &Arc<Self>, parts: &Parts, now_millis: u64) -> Outcome {
+        self.each(parts, now_millis, |tier, key| {
+            self.count.decide(tier, key, now_millis)
+        })
+    }
+
+    /// What the call would be told, without counting it: another limit has refused it.
+    pub fn look(self: &Arc<Self>, parts: &Parts, now_millis: u64) -> Outcome {
+        self.each(parts, now_millis, |tier, key| {
+            (self.count.look(tier, key, now_millis), Hold::Nothing)
+        })
     }
 
     /// Is it decided after authentication only?
     pub fn needs_principal(&self) -> bool {
-        self.keys.needs_user()
+        self.keys.needs_caller() || self.tiers.len() > 1
     }
 
-    /// How it appears in the response's fields.
-    pub fn names(&self) -> &Names {
-        &self.names
+    /// Does it only watch?
+    pub fn is_shadow(&self) -> bool {
+        self.mode == Mode::Shadow
+    }
+
+    pub(super) fn counts_failures(&self) -> bool {
+        self.failures
+    }
+
+    pub(super) fn count(&self) -> &Count {
+        &self.count
+    }
+
+    pub(super) fn names(&self, tier: usize) -> &Names {
+        tier::at(&self.tiers, tier).names()
+    }
+
+    pub(super) fn look_again(&self, tier: usize, key: Key, now_millis: u64) -> Decision {
+        self.count.look(tier, key, now_millis)
+    }
+
+    fn each(
+        self: &Arc<Self>,
+        parts: &Parts,
+        at_millis: u64,
+        decide: impl FnOnce(usize, Key) -> (Decision, Hold),
+    ) -> Outcome {
+        let (key, whole) = self.keys.key(parts);
+        let tier = tier::of(&self.tiers, parts.caller);
+        let (decision, hold) = match (whole, self.on_missing) {
+            (true, _) | (false, OnMissing::Share) => decide(tier, key),
+            (false, OnMissing::Skip) => return Outcome::Skipped,
+            (false, OnMissing::Deny) if self.is_shadow() => (Decision::LACKING, Hold::Nothing),
+            (false, OnMissing::Deny) => return Outcome::Denied,
+        };
+        Outcome::Decided(Counted {
+            limit: Arc::clone(self),
+            decision,
+            key,
+            tier,
+            hold,
+            at_millis,
+        })
     }
 }
 
@@ -78,78 +146,4 @@ impl fmt::Debug for Limit {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::key::User;
-    use super::*;
-    use crate::base::decode::Decode;
-    use crate::base::report::Report;
-    use crate::base::yaml;
-
-    fn limit(source: &str) -> Limit {
-        let mut report = Report::default();
-        let config = config::Limit::decode(&yaml::read(source).unwrap(), &mut report).unwrap();
-        assert!(!report.has_errors(), "{report:?}");
-        Limit::new("sample".into(), &config).unwrap()
-    }
-
-    fn call(client: &str, user: Option<&'static str>) -> Parts<'static> {
-        Parts {
-            client: client.parse().unwrap(),
-            route: 0,
-            user: user.map(|id| User {
-                id,
-                issuer: "airside",
-            }),
-        }
-    }
-
-    fn admits(limit: &Limit, parts: &Parts) -> bool {
-        matches!(limit.decide(parts, 1_000), Outcome::Decided(decision) if decision.admitted)
-    }
-
-    #[test]
-    fn each_client_has_its_own_20_calls_in_two_minutes() {
-        let limit = limit("rate: 20/2m");
-        let (one, other) = (call("192.0.2.1", None), call("192.0.2.2", None));
-        for _ in 0..20 {
-            assert!(admits(&limit, &one));
-        }
-        let Outcome::Decided(refusal) = limit.decide(&one, 1_000) else {
-            panic!("counted by address, which is always known")
-        };
-        assert!(!refusal.admitted);
-        assert!(admits(&limit, &other));
-        let then = 1_000 + refusal.retry_after_millis;
-        let at = |now| match limit.decide(&one, now) {
-            Outcome::Decided(decision) => decision.admitted,
-            outcome => panic!("{outcome:?}"),
-        };
-        assert!(!at(then - 1));
-        assert!(at(then));
-    }
-
-    #[test]
-    fn calls_without_a_user_share_one_count_unless_told_otherwise() {
-        let strangers = [call("192.0.2.1", None), call("192.0.2.2", None)];
-        let shared = limit("{ rate: 1/1m, by: user }");
-        assert!(shared.needs_principal());
-        assert!(admits(&shared, &strangers[0]));
-        assert!(!admits(&shared, &strangers[1]));
-        assert!(admits(&shared, &call("192.0.2.1", Some("u1"))));
-
-        let denied = limit("{ rate: 1/1m, by: user, on_missing: deny }");
-        assert_eq!(denied.decide(&strangers[0], 0), Outcome::Denied);
-        assert!(admits(&denied, &call("192.0.2.1", Some("u1"))));
-
-        let skipped = limit("{ rate: 1/1m, by: [ip, user], on_missing: skip }");
-        assert_eq!(skipped.decide(&strangers[0], 0), Outcome::Skipped);
-    }
-
-    #[test]
-    fn a_global_limit_counts_all_calls_together() {
-        let limit = limit("{ rate: 1/1m, by: global }");
-        assert!(!limit.needs_principal());
-        assert!(admits(&limit, &call("192.0.2.1", None)));
-        assert!(!admits(&limit, &call("192.0.2.2", Some("u1"))));
-    }
-}
+mod tests;

@@ -1,23 +1,13 @@
 //! The arithmetic of `sliding_window`: one key's state in 64 bits, and what a call at a time does to
 //! it. Pure; where the states are kept is the table's.
 
-use crate::base::units::Rate;
+use std::time::Duration;
 
-/// What a limit says to one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decision {
-    pub admitted: bool,
-    /// Calls in a window.
-    pub limit: u32,
-    /// Calls that would still be admitted at this very moment.
-    pub remaining: u32,
-    /// Until nothing of what has been counted counts any more, if nobody calls again: `remaining` is
-    /// `limit` then, and not a millisecond earlier.
-    pub reset_millis: u64,
-    /// Until one more call is admitted, if nobody else calls: at this time it is, and a millisecond
-    /// earlier it is not. Zero where one more is admitted now.
-    pub retry_after_millis: u64,
-}
+use super::decision::Decision;
+use super::forgotten::Forgotten;
+use super::key::Key;
+use super::meter::Meter;
+use crate::base::units::Rate;
 
 /// At most `count` calls in a window of `width` milliseconds, which slides. Time is cut into windows;
 /// of the one before, the share is counted that the sliding window still covers, as if its calls had
@@ -29,9 +19,11 @@ pub struct Decision {
 ///
 /// All of it is computed in whole numbers, multiplied by `width`. No term overflows: a count has at
 /// most 24 bits and a width (ten years) 39, and at most two such products and one width are added.
+///
+/// One state serves every `count` up to `most`: what a role may do can differ while its calls are the same.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sliding {
-    count: u64,
+    most: u64,
     width: u64,
     /// Bits of a count; what two counts leave of the 64 holds the window's number.
     bits: u32,
@@ -50,36 +42,74 @@ pub(super) struct Tally {
     elapsed: u64,
 }
 
+/// The window in which a call was counted, as its state numbers windows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Receipt(u64);
+
 impl Sliding {
-    pub(super) fn new(rate: Rate) -> Self {
-        let count = u64::from(rate.count.clamp(1, Rate::MAX_COUNT));
-        let width = (rate.window.as_millis() as u64).max(1);
-        let bits = u64::BITS - count.leading_zeros();
+    /// For counts of at most `most` in a window of `width`.
+    pub(super) fn new(most: u32, width: Duration) -> Self {
+        let most = u64::from(most.clamp(1, Rate::MAX_COUNT));
+        let width = (width.as_millis() as u64).max(1);
         Self {
-            count,
+            most,
             width,
-            bits,
+            bits: u64::BITS - most.leading_zeros(),
             late: (LATE_MILLIS / width + 1).min(u64::from(u16::MAX) / 4),
         }
     }
 
     /// The answer to a call, and the state after it where the call is counted: a refused call is
     /// not, so that trying does not prolong the refusal.
-    pub(super) fn decide(&self, state: u64, now: u64) -> (Decision, Option<u64>) {
+    pub(super) fn decide(
+        &self,
+        count: u64,
+        state: u64,
+        now: u64,
+    ) -> ((Decision, Option<Receipt>), Option<u64>) {
         let mut tally = self.tally(state, now);
-        let admitted = self.used(&tally) + self.width <= self.count * self.width;
+        let admitted = self.admits(count, &tally);
         if admitted {
             tally.current += 1;
         }
-        let decision = Decision {
-            admitted,
-            limit: self.count as u32,
-            remaining: ((self.count * self.width).saturating_sub(self.used(&tally)) / self.width)
-                as u32,
-            reset_millis: self.until_unused(&tally),
-            retry_after_millis: self.until_admitted(&tally),
+        let decision = self.decision(admitted, count, &tally);
+        match admitted {
+            true => (
+                (decision, Some(self.receipt(&tally))),
+                Some(self.state(&tally)),
+            ),
+            false => ((decision, None), None),
+        }
+    }
+
+    /// What a call would be told, without counting it.
+    pub(super) fn look(&self, count: u64, state: u64, now: u64) -> Decision {
+        let tally = self.tally(state, now);
+        self.decision(self.admits(count, &tally), count, &tally)
+    }
+
+    /// Counts a call that was admitted elsewhere; nothing where there is no room to count more.
+    pub(super) fn charge(&self, state: u64, now: u64) -> (Option<Receipt>, Option<u64>) {
+        let mut tally = self.tally(state, now);
+        if tally.current >= self.most {
+            return (None, None);
+        }
+        tally.current += 1;
+        (Some(self.receipt(&tally)), Some(self.state(&tally)))
+    }
+
+    /// The state as if the call of the receipt had never been counted; `None` where it does not count
+    /// any more.
+    pub(super) fn give_back(&self, receipt: Receipt, state: u64) -> Option<u64> {
+        let window_mask = u64::MAX >> (2 * self.bits);
+        let count_mask = (1 << self.bits) - 1;
+        let stored = state >> (2 * self.bits);
+        let one = match stored.wrapping_sub(receipt.0) & window_mask {
+            0 if state >> self.bits & count_mask > 0 => 1 << self.bits,
+            1 if state & count_mask > 0 => 1,
+            _ => return None,
         };
-        (decision, admitted.then(|| self.state(&tally)))
+        Some(state - one)
     }
 
     /// Reads a state as of `now`. The window's number is kept modulo 2 to the power of the bits that
@@ -116,8 +146,8 @@ impl Sliding {
     pub(super) fn starting_with(&self, window: u64, current: u64, previous: u64) -> u64 {
         self.state(&Tally {
             window,
-            current: current.min(self.count),
-            previous: previous.min(self.count),
+            current: current.min(self.most),
+            previous: previous.min(self.most),
             elapsed: 0,
         })
     }
@@ -135,6 +165,25 @@ impl Sliding {
     /// Calls that count at this time, rounded up.
     pub(super) fn used_calls(&self, tally: &Tally) -> u64 {
         self.used(tally).div_ceil(self.width)
+    }
+
+    fn admits(&self, count: u64, tally: &Tally) -> bool {
+        self.used(tally) + self.width <= count * self.width
+    }
+
+    fn decision(&self, admitted: bool, count: u64, tally: &Tally) -> Decision {
+        let free = (count * self.width).saturating_sub(self.used(tally));
+        Decision {
+            admitted,
+            limit: count as u32,
+            remaining: (free / self.width) as u32,
+            reset_millis: self.until_unused(tally),
+            retry_after_millis: self.until_admitted(count, tally),
+        }
+    }
+
+    fn receipt(&self, tally: &Tally) -> Receipt {
+        Receipt(tally.window & (u64::MAX >> (2 * self.bits)))
     }
 
     fn state(&self, tally: &Tally) -> u64 {
@@ -158,10 +207,10 @@ impl Sliding {
     /// calls left to the one before: `previous × (width − elapsed) ≤ free × width`. Where this
     /// window alone is full, the same in the next one, in which it is the one before and `free` is
     /// `count − 1`.
-    fn until_admitted(&self, tally: &Tally) -> u64 {
-        let (wait, previous, free) = match tally.current < self.count {
-            true => (0, tally.previous, self.count - 1 - tally.current),
-            false => (self.width, tally.current, self.count - 1),
+    fn until_admitted(&self, count: u64, tally: &Tally) -> u64 {
+        let (wait, previous, free) = match tally.current < count {
+            true => (0, tally.previous, count - 1 - tally.current),
+            false => (self.width, tally.current, count - 1),
         };
         // `previous` may be 0: then nothing holds the call back.
         let covered = (free * self.width)
@@ -171,7 +220,33 @@ impl Sliding {
     }
 }
 
-const LATE_MILLIS: u64 = 1_000;
+impl Meter for Sliding {
+    type Memory = Forgotten;
+
+    fn memory(&self, max_keys: u32) -> Forgotten {
+        Forgotten::new(max_keys)
+    }
+
+    fn weight(&self, state: u64, now: u64) -> u64 {
+        self.used(&self.tally(state, now))
+    }
+
+    fn leave(&self, forgotten: &Forgotten, key: Key, state: u64, now: u64) {
+        let tally = self.tally(state, now);
+        if self.used_calls(&tally) > 1 {
+            forgotten.remember(key, &tally);
+        }
+    }
+
+    fn enter(&self, forgotten: &Forgotten, key: Key, now: u64) -> u64 {
+        let window = self.window(now);
+        let (current, previous) = forgotten.recall(key, window);
+        self.starting_with(window, current, previous)
+    }
+}
+
+/// A thread may come with a time that it read this long ago.
+pub(super) const LATE_MILLIS: u64 = 1_000;
 
 #[cfg(test)]
 mod tests;

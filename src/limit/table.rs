@@ -5,16 +5,15 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use super::forgotten::Forgotten;
 use super::key::Key;
-use super::sliding::{Decision, Sliding};
+use super::meter::Meter;
 
 /// Sixteen bytes a key, in pages of 64 KiB that are allocated when they are first touched.
-pub(super) struct Table {
-    sliding: Sliding,
+pub(super) struct Table<M: Meter> {
+    pub(super) meter: M,
     pages: Box<[OnceLock<Box<[Set]>>]>,
     sets: u64,
-    forgotten: Forgotten,
+    memory: M::Memory,
 }
 
 /// Two cache lines.
@@ -38,21 +37,26 @@ enum Found<'a> {
     Absent,
 }
 
-impl Table {
+impl<M: Meter> Table<M> {
     /// Room for at least `max_keys`: eight times a power of two.
-    pub(super) fn new(sliding: Sliding, max_keys: u32) -> Self {
+    pub(super) fn new(meter: M, max_keys: u32) -> Self {
         let sets = u64::from(max_keys.div_ceil(WAYS as u32).max(1)).next_power_of_two();
         Self {
-            sliding,
+            memory: meter.memory(max_keys),
+            meter,
             pages: (0..sets.div_ceil(PAGE)).map(|_| OnceLock::new()).collect(),
             sets,
-            forgotten: Forgotten::new(max_keys),
         }
     }
 
-    /// Decides on a call and counts it in one compare-and-swap: no two threads ever admit more than
-    /// the limit between them.
-    pub(super) fn decide(&self, key: Key, now: u64) -> Decision {
+    /// Takes a key's state one step on, in one compare-and-swap: no two threads ever take the same
+    /// step. `step` tells what came of it, and the next state where it changes.
+    pub(super) fn update<R>(
+        &self,
+        key: Key,
+        now: u64,
+        step: impl Fn(u64) -> (R, Option<u64>),
+    ) -> R {
         let set = self.set(key);
         loop {
             let slot = match set.find(key) {
@@ -60,28 +64,33 @@ impl Table {
                 Found::Claimed => None,
                 Found::Absent => self.insert(set, key, now),
             };
-            match slot.and_then(|slot| self.count(slot, key, now)) {
-                Some(decision) => return decision,
+            match slot.and_then(|slot| slot.update(key, &step)) {
+                Some(result) => return result,
                 // Another thread is in the midst of changing this very set: some ten instructions.
                 None => std::thread::yield_now(),
             }
         }
     }
 
-    /// `None` where the slot was given to another key meanwhile. A stranger's count may then be one
-    /// too high, which is the strict side; this key counts its call in a slot of its own.
-    fn count(&self, slot: &Slot, key: Key, now: u64) -> Option<Decision> {
-        let mut state = slot.state.load(SeqCst);
+    /// The same where the key is still here. One that had to leave keeps what it left with.
+    pub(super) fn update_if_here(&self, key: Key, step: impl Fn(u64) -> Option<u64>) {
+        let set = self.set(key);
         loop {
-            let (decision, next) = self.sliding.decide(state, now);
-            let swapped = next.map_or(Ok(state), |next| {
-                slot.state
-                    .compare_exchange_weak(state, next, SeqCst, SeqCst)
-            });
-            match swapped {
-                Ok(_) => return (slot.tag.load(SeqCst) == key.bits()).then_some(decision),
-                Err(changed) => state = changed,
+            match set.find(key) {
+                Found::Live(slot) if slot.update(key, |state| ((), step(state))).is_some() => {
+                    return;
+                }
+                Found::Absent => return,
+                Found::Live(_) | Found::Claimed => std::thread::yield_now(),
             }
+        }
+    }
+
+    /// A key's state, which stays as it is.
+    pub(super) fn state(&self, key: Key, now: u64) -> u64 {
+        match self.set(key).find(key) {
+            Found::Live(slot) => slot.state.load(SeqCst),
+            Found::Claimed | Found::Absent => self.meter.enter(&self.memory, key, now),
         }
     }
 
@@ -96,19 +105,15 @@ impl Table {
             .compare_exchange(owner, key.bits() | CLAIM, SeqCst, SeqCst)
             .ok()?;
         if owner != EMPTY {
-            let lost = self.sliding.tally(slot.state.load(SeqCst), now);
-            if self.sliding.used_calls(&lost) > 1 {
-                self.forgotten.remember(Key::new(owner), &lost);
-            }
+            let state = slot.state.load(SeqCst);
+            self.meter.leave(&self.memory, Key::new(owner), state, now);
         }
         if !set.wins(key, way) {
             slot.tag.store(EMPTY, SeqCst);
             return None;
         }
-        let window = self.sliding.window(now);
-        let (current, previous) = self.forgotten.recall(key, window);
-        let seed = self.sliding.starting_with(window, current, previous);
-        slot.state.store(seed, SeqCst);
+        let entering = self.meter.enter(&self.memory, key, now);
+        slot.state.store(entering, SeqCst);
         slot.tag.store(key.bits(), SeqCst);
         Some(slot)
     }
@@ -123,10 +128,7 @@ impl Table {
             .filter(|(_, _, tag)| tag & CLAIM == 0)
             .min_by_key(|(_, slot, tag)| match *tag {
                 EMPTY => None,
-                _ => {
-                    let tally = self.sliding.tally(slot.state.load(SeqCst), now);
-                    Some(self.sliding.used(&tally))
-                }
+                _ => Some(self.meter.weight(slot.state.load(SeqCst), now)),
             })
     }
 
@@ -140,6 +142,29 @@ impl Table {
         let page = self.pages[(number / PAGE) as usize]
             .get_or_init(|| (0..length).map(|_| Set::default()).collect());
         &page[(number % PAGE) as usize]
+    }
+}
+
+impl Slot {
+    /// `None` where the slot was given to another key meanwhile. Only if that happens between the last
+    /// look at the tag and the swap, and the states of both are equal bit by bit, does a stranger take
+    /// this key's step; this key takes it again in a slot of its own.
+    fn update<R>(&self, key: Key, step: impl Fn(u64) -> (R, Option<u64>)) -> Option<R> {
+        loop {
+            let state = self.state.load(SeqCst);
+            if self.tag.load(SeqCst) != key.bits() {
+                return None;
+            }
+            let (result, next) = step(state);
+            let swapped = next.is_none_or(|next| {
+                self.state
+                    .compare_exchange_weak(state, next, SeqCst, SeqCst)
+                    .is_ok()
+            });
+            if swapped {
+                return (self.tag.load(SeqCst) == key.bits()).then_some(result);
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -143,6 +144,7 @@ impl<'a> Parts<'a> {
         Some((
             matcher,
             Route {
+                identity: identity(route),
                 meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,
@@ -229,6 +231,13 @@ impl<'a> Parts<'a> {
         }
         Some(Forward::new(weighted))
     }
+}
+
+/// Its hasher has no key of the process's own: gateways that share counts know a route by the same number.
+fn identity(route: &config::Route) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (route.matches.text(), route.matches.priority).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The built-in upstream's reserved name.

@@ -51,6 +51,8 @@ pub struct Route {
     pub pipeline: Pipeline,
     pub target: Target,
     pub meters: Arc<RouteMeters>,
+    /// A hash of what it matches: the same in every plan that has the route.
+    pub identity: u64,
 }
 
 impl Plan {

@@ -1,18 +1,21 @@
 //! `limits`: how often. Those keyed by what is known before auth run before it, so that guessing tokens
-//! is limited too; those keyed by the user run after it.
+//! is limited too; those that ask who calls run after it.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::{Call, Counted, Findings, Keys, Names, Policy, Verdict};
+use super::{Call, Findings, Keys, Names, Policy, Verdict};
 use crate::base::decode::{self, Decode};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node};
-use crate::limit::{self, Limit, Outcome, Parts, User};
+use crate::limit::{self, Caller, Counted, Limit, Outcome, Parts, User};
+use crate::token::Principal;
 
 /// The limits that a route names or holds.
 pub type Uses = Vec<Use>;
@@ -21,30 +24,30 @@ pub type Uses = Vec<Use>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum Use {
     Named(At<String>),
-    Own(Box<limit::config::Limit>),
+    Own(Box<At<limit::config::Limit>>),
 }
 
 impl Use {
     /// The limit that is written in place, if it is one.
     pub fn own(&self) -> Option<&limit::config::Limit> {
         match self {
-            Self::Own(limit) => Some(limit),
+            Self::Own(limit) => Some(&limit.value),
             Self::Named(_) => None,
         }
     }
 }
 
-/// Limits by address, route or nothing. Also the one that tells clients how much is left, for both.
+/// Limits by address, route, header or nothing.
 #[derive(Debug)]
 pub struct BeforeAuth(Vec<Arc<Limit>>);
 
-/// Limits by user.
+/// Limits by user, API key or claim, and those that a role raises.
 #[derive(Debug)]
 pub struct AfterAuth(Vec<Arc<Limit>>);
 
 impl Policy for BeforeAuth {
     fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Option<Self> {
-        let limits = of_route(keys, names, report, |limit| !limit.needs_principal());
+        let limits = of_route(keys, names, report, false);
         (!limits.is_empty()).then_some(Self(limits))
     }
 
@@ -56,7 +59,7 @@ impl Policy for BeforeAuth {
 impl Policy for AfterAuth {
     fn compile(keys: &Keys, names: &Names, _: &mut Report) -> Option<Self> {
         // What is wrong with the names has been told by the first of the two.
-        let limits = of_route(keys, names, &mut Report::default(), Limit::needs_principal);
+        let limits = of_route(keys, names, &mut Report::default(), true);
         (!limits.is_empty()).then_some(Self(limits))
     }
 
@@ -65,18 +68,22 @@ impl Policy for AfterAuth {
     }
 }
 
-/// Adds `RateLimit` and `RateLimit-Policy` of every limit that counted the request.
+/// Adds `RateLimit` and `RateLimit-Policy` of every limit that looked at the request and says so.
 pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
-    if findings.counted.is_empty() {
-        return;
-    }
-    let (mut policy, mut state) = (String::with_capacity(64), String::with_capacity(64));
+    let (mut policy, mut state) = (String::new(), String::new());
     for counted in &findings.counted {
-        counted.limit.names().add_policy(&mut policy);
-        counted
-            .limit
-            .names()
-            .add_state(&mut state, &counted.decision);
+        let Some(names) = counted.names() else {
+            continue;
+        };
+        if policy.is_empty() {
+            policy.reserve(64);
+            state.reserve(64);
+        }
+        names.add_policy(&mut policy);
+        names.add_state(&mut state, counted.decision());
+    }
+    if policy.is_empty() {
+        return;
     }
     // Invariant: both fields are made of printable ASCII.
     if let (Ok(policy), Ok(state)) = (HeaderValue::try_from(policy), HeaderValue::try_from(state)) {
@@ -85,16 +92,28 @@ pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
     }
 }
 
-fn of_route(
-    keys: &Keys,
-    names: &Names,
-    report: &mut Report,
-    wanted: impl Fn(&Limit) -> bool,
-) -> Vec<Arc<Limit>> {
+/// The answer has this status, so long after the request came. Limits that count failures alone learn
+/// what this was.
+pub fn settle(findings: &mut Findings, status: StatusCode, after: Duration) {
+    for counted in &mut findings.counted {
+        counted.settle(status.as_u16() >= 400, after.as_millis() as u64);
+    }
+}
+
+/// The answer is out: the request is not in flight any more.
+pub fn leave(findings: &mut Findings) {
+    for counted in &mut findings.counted {
+        counted.leave();
+    }
+}
+
+fn of_route(keys: &Keys, names: &Names, report: &mut Report, after_auth: bool) -> Vec<Arc<Limit>> {
     let mut limits = Vec::new();
     for item in keys.limits.iter().flatten() {
         match item {
-            Use::Own(config) => limits.extend((names.own_limit)(config)),
+            // Made once, by the one that asks it.
+            Use::Own(config) if config.value.needs_principal() != after_auth => {}
+            Use::Own(config) => limits.extend((names.own_limit)(&config.value)),
             Use::Named(name) => match (names.limits)(&name.value) {
                 Some(limit) => limits.push(limit),
                 None if names.limit_names.contains(&name.value.as_str()) => {}
@@ -106,44 +125,74 @@ fn of_route(
             },
         }
     }
-    limits.retain(|limit| wanted(limit));
+    limits.retain(|limit| limit.needs_principal() == after_auth);
     limits
 }
 
+/// Asks each limit in turn. Once one refuses, the others are only looked at: the client is told of all that
+/// it has to wait for, and no limit counts a call that another one refused.
 fn count(limits: &[Arc<Limit>], call: &mut Call) -> Verdict {
+    let principal = call.findings.principal.as_deref();
+    let parts = Parts {
+        client: call.client.address,
+        route: call.route,
+        headers: &call.header.headers,
+        caller: principal.map(|principal| principal as &dyn Caller),
+    };
+    let counted = &mut call.findings.counted;
+    let mut refused = false;
     for limit in limits {
-        let principal = call.findings.principal.as_deref();
-        let parts = Parts {
-            client: call.client.address,
-            route: call.route,
-            user: principal.map(|principal| User {
-                id: &principal.user,
-                issuer: &principal.issuer,
-            }),
+        let outcome = match refused {
+            false => limit.decide(&parts, call.now_millis),
+            true if limit.is_shadow() => continue,
+            true => limit.look(&parts, call.now_millis),
         };
-        let decision = match limit.decide(&parts, call.now_millis) {
-            Outcome::Decided(decision) => decision,
-            Outcome::Skipped => continue,
-            Outcome::Denied => {
-                return Verdict::refuse(
-                    Reply::refuse(Refusal::Forbidden).reason("limit_key_missing"),
-                );
+        match outcome {
+            Outcome::Decided(decided) => {
+                refused |= decided.refuses();
+                counted.push(decided);
             }
-        };
-        let admitted = decision.admitted;
-        let retry_after = limit::headers::retry_after(&decision);
-        call.findings.counted.push(Counted {
-            limit: limit.clone(),
-            decision,
-        });
-        if !admitted {
-            let reply = Reply::refuse(Refusal::RateLimited).reason("limit");
-            return Verdict::refuse(
-                reply.header(header::RETRY_AFTER, HeaderValue::from(retry_after)),
-            );
+            Outcome::Skipped => {}
+            Outcome::Denied if refused => {}
+            Outcome::Denied => {
+                let reply = Reply::refuse(Refusal::Forbidden).reason("limit_key_missing");
+                return Verdict::refuse(reply);
+            }
         }
     }
-    Verdict::Continue
+    if !refused {
+        return Verdict::Continue;
+    }
+    counted.iter_mut().for_each(Counted::give_back);
+    let refusing = counted.iter().filter(|counted| counted.refuses());
+    let longest = refusing
+        .map(|counted| counted.decision().retry_after_millis)
+        .max();
+    let retry_after = limit::headers::retry_after(longest.unwrap_or_default());
+    let reply = Reply::refuse(Refusal::RateLimited).reason("limit");
+    Verdict::refuse(reply.header(header::RETRY_AFTER, HeaderValue::from(retry_after)))
+}
+
+impl Caller for Principal {
+    fn user(&self) -> User<'_> {
+        User {
+            id: &self.user,
+            issuer: &self.issuer,
+        }
+    }
+
+    fn api_key(&self) -> Option<&str> {
+        self.api_key()
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.has_role(role)
+    }
+
+    fn hash_claim(&self, name: &str, mut hasher: &mut dyn Hasher) -> bool {
+        let claim = self.claims.find(name);
+        claim.inspect(|claim| claim.hash(&mut hasher)).is_some()
+    }
 }
 
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -165,3 +214,6 @@ impl Decode for Use {
         json_schema!({ "oneOf": [{ "type": "string" }, own] })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! May a request pass, and how is it changed? One file a policy; this table fixes their order, the same
 //! for every route.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -11,7 +12,7 @@ use crate::base::net::Client;
 use crate::base::reply::Reply;
 use crate::base::report::Report;
 use crate::base::template::Captures;
-use crate::limit::{Decision, Limit};
+use crate::limit::{Counted, Limit};
 use crate::route::method::MethodSet;
 use crate::token::{ApiKeys, Principal, Verifier};
 
@@ -46,11 +47,27 @@ pub trait Policy: Sized {
 }
 
 /// What a policy says of a request.
-#[derive(Debug)]
 pub enum Verdict {
     Continue,
     /// Answered here; the pipeline ends.
     Answer(Box<Reply>),
+    /// Something outside of this process must be asked first. The others' requests pay nothing for it: only
+    /// who waits has a future.
+    Wait(Wait),
+}
+
+/// What a policy waits for; its own, so that nothing of the request is borrowed meanwhile.
+pub type Wait = Pin<Box<dyn Future<Output = Then> + Send>>;
+
+/// What the policy says once it knows.
+pub type Then = Box<dyn for<'a, 'b> FnOnce(&'a mut Call<'b>) -> Verdict + Send>;
+
+/// How far a request came.
+pub enum Progress {
+    Passed,
+    Answered(Box<Reply>),
+    /// The policy of this number waits.
+    Waiting(usize, Wait),
 }
 
 /// A request on its way through the pipeline.
@@ -60,8 +77,8 @@ pub struct Call<'a> {
     /// Normalised.
     pub path: &'a str,
     pub captures: &'a Captures,
-    /// The route's index, which counts apart what `by: route` counts.
-    pub route: u32,
+    /// What tells the route from others, also after a reload: it counts apart what `by: route` counts.
+    pub route: u64,
     /// Monotonic, in milliseconds.
     pub now_millis: u64,
     /// Since 1970, in seconds.
@@ -73,7 +90,7 @@ pub struct Call<'a> {
 #[derive(Debug, Default)]
 pub struct Findings {
     pub principal: Option<Arc<Principal>>,
-    /// Each limit that counted the request, in the pipeline's order.
+    /// Each limit that was asked, in the pipeline's order; what they hold ends with the request.
     pub counted: SmallVec<[Counted; 2]>,
     /// The largest body, in bytes.
     pub max_body: Option<u64>,
@@ -83,12 +100,6 @@ pub struct Findings {
     pub origin: Option<HeaderValue>,
     /// What a preflight is granted.
     pub grant: Option<cors::Grant>,
-}
-
-#[derive(Debug)]
-pub struct Counted {
-    pub limit: Arc<Limit>,
-    pub decision: Decision,
 }
 
 /// What the names in a route's keys stand for.
@@ -119,16 +130,42 @@ macro_rules! pipeline {
                 Self { $($policy: <$type as Policy>::compile(keys, names, report),)* }
             }
 
-            /// Runs the policies in their order until one answers.
-            pub fn request(&self, call: &mut Call) -> Verdict {
+            /// Runs the policies in their order, from the one of this number, until one answers or waits.
+            pub fn request(&self, from: usize, call: &mut Call) -> Progress {
+                let mut number = 0;
                 $(
-                    if let Some(policy) = &self.$policy
-                        && let Verdict::Answer(reply) = policy.request(call)
-                    {
-                        return Verdict::Answer(reply);
+                    if number >= from && let Some(policy) = &self.$policy {
+                        match policy.request(call) {
+                            Verdict::Continue => {}
+                            Verdict::Answer(reply) => return Progress::Answered(reply),
+                            Verdict::Wait(wait) => return Progress::Waiting(number, wait),
+                        }
                     }
+                    number += 1;
                 )*
-                Verdict::Continue
+                let _ = number;
+                Progress::Passed
+            }
+
+            /// Waits for the policy of this number, and runs those after it; `Err` is the answer.
+            pub async fn resume(
+                &self,
+                mut number: usize,
+                mut wait: Wait,
+                call: &mut Call<'_>,
+            ) -> Result<(), Box<Reply>> {
+                loop {
+                    let then = wait.await;
+                    match then(call) {
+                        Verdict::Answer(reply) => return Err(reply),
+                        Verdict::Wait(again) => wait = again,
+                        Verdict::Continue => match self.request(number + 1, call) {
+                            Progress::Passed => return Ok(()),
+                            Progress::Answered(reply) => return Err(reply),
+                            Progress::Waiting(next, its) => (number, wait) = (next, its),
+                        },
+                    }
+                }
             }
 
             pub fn forward(&self, upstream: &mut RequestHeader) {
@@ -162,3 +199,6 @@ impl Verdict {
         Self::Answer(Box::new(reply))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,7 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
         true => session.set_close_on_response_before_downstream_finish(false),
         false => session.set_keepalive(None),
     }
+    limits::leave(&mut context.findings);
     session
         .write_response_header(Box::new(response), empty)
         .await?;
@@ -63,7 +64,9 @@ fn may_stay_open(request: &RequestHeader) -> bool {
 }
 
 /// What every answer's head gets, the upstream's and ours.
-pub fn finish_head(response: &mut ResponseHeader, context: &Context) {
+pub fn finish_head(response: &mut ResponseHeader, context: &mut Context) {
+    let after = context.started.elapsed();
+    limits::settle(&mut context.findings, response.status, after);
     limits::tell(&context.findings, response);
     let route = context.route().map(|route| &route.pipeline);
     if let Some(policies) = route.or(context.plan.unrouted.as_ref()) {

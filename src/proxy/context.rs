@@ -35,6 +35,8 @@ pub struct Context {
     pub upstream_time: Duration,
     /// Bytes of the request's body so far.
     pub body_bytes: u64,
+    /// The connection speaks another protocol now, such as WebSocket, until it ends.
+    pub upgraded: bool,
     /// What we answered instead of the upstream, and why.
     pub refusal: Option<Refusal>,
     pub reason: &'static str,
@@ -68,6 +70,7 @@ impl Context {
             attempt: None,
             upstream_time: Duration::ZERO,
             body_bytes: 0,
+            upgraded: false,
             refusal: None,
             reason: "",
             _in_flight: in_flight,

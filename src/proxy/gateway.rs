@@ -1,7 +1,7 @@
 //! The phases of a request, in Pingora's order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -25,7 +25,7 @@ use crate::base::id::TraceParent;
 use crate::base::net;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
-use crate::policy::{Call, Verdict, cors};
+use crate::policy::{Call, Progress, cors, limits};
 use crate::route::Found;
 use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
@@ -54,7 +54,7 @@ impl Gateway {
     }
 
     /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
-    fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
+    async fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
         let plan = context.plan.clone();
         let asked = intake::read(header, &plan.edge)?;
         let (index, captures) = match find(&plan, &asked, header) {
@@ -71,13 +71,19 @@ impl Gateway {
             client: context.client,
             path: &asked.path,
             captures: &captures,
-            route: index,
+            route: route.identity,
             now_millis: self.clock.monotonic_millis(),
             unix_seconds: self.clock.unix_seconds(),
             findings: &mut context.findings,
         };
-        if let Verdict::Answer(reply) = route.pipeline.request(&mut call) {
-            return Err(*reply);
+        match route.pipeline.request(0, &mut call) {
+            Progress::Passed => {}
+            Progress::Answered(reply) => return Err(*reply),
+            // In a box of its own: the room is taken only by those who wait.
+            Progress::Waiting(number, wait) => {
+                let rest = Box::pin(route.pipeline.resume(number, wait, &mut call));
+                rest.await.map_err(|reply| *reply)?;
+            }
         }
         match &route.target {
             Target::Respond(respond) => return Err(respond.reply()),
@@ -130,7 +136,7 @@ impl ProxyHttp for Gateway {
             .get(TRACEPARENT)
             .map(|value| value.as_bytes());
         context.trace = Some(TraceParent::continue_or_start(trace));
-        match self.decide(header, context) {
+        match self.decide(header, context).await {
             Ok(()) => Ok(false),
             Err(reply) => {
                 let unrouted = context.plan.unrouted.as_ref();
@@ -206,7 +212,11 @@ impl ProxyHttp for Gateway {
             answer::strip_hop_by_hop(response);
         }
         if switched || !response.status.is_informational() {
+            context.upgraded = switched;
             answer::finish_head(response, context);
+        }
+        if is_bodiless(session.req_header(), response) {
+            limits::leave(&mut context.findings);
         }
         let version = session.req_header().version;
         if version == http::Version::HTTP_10 && answer::ends_with_the_connection(response) {
@@ -217,6 +227,21 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         Ok(())
+    }
+
+    /// With its last bytes a request is not in flight any more: a client that has them may send the next.
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        end_of_stream: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        // An answer of 101 has no body, but all that follows.
+        if end_of_stream && !context.upgraded {
+            limits::leave(&mut context.findings);
+        }
+        Ok(None)
     }
 
     async fn fail_to_proxy(
@@ -302,6 +327,16 @@ fn find(plan: &Plan, asked: &Intake, header: &RequestHeader) -> Found {
         }
     }
     find(asked.method)
+}
+
+/// Is this head all of the answer (RFC 9112 §6.3)?
+fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
+    use http::StatusCode;
+    let length = response.headers.get(http::header::CONTENT_LENGTH);
+    let empty = length.is_some_and(|length| length.as_bytes() == b"0");
+    let status = response.status;
+    let never = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    !status.is_informational() && (empty || never || request.method == http::Method::HEAD)
 }
 
 /// The address at the other end of the connection.

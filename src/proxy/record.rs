@@ -6,7 +6,7 @@ use pingora::proxy::Session;
 
 use super::context::Context;
 use crate::base::reply::Refusal;
-use crate::limit::Decision;
+use crate::limit::Counted;
 use crate::telemetry::access::{AccessLog, Field, Record, Text};
 
 /// The record of a request that is over at `unix_millis`.
@@ -22,7 +22,7 @@ pub fn of(
         .findings
         .counted
         .iter()
-        .min_by_key(|counted| room(&counted.decision));
+        .min_by_key(|counted| room(counted));
     let reason = match (context.reason, error) {
         ("", Some(_)) => Some("broken_off"),
         ("", None) => None,
@@ -41,14 +41,8 @@ pub fn of(
         bytes_in: context.body_bytes.max(session.body_bytes_read() as u64),
         bytes_out: session.body_bytes_sent() as u64,
         protocol: protocol(session.req_header().version),
-        limit: nearest.map(|counted| counted.limit.name().clone()),
-        decision: nearest.map(|counted| {
-            if counted.decision.admitted {
-                "admitted"
-            } else {
-                "refused"
-            }
-        }),
+        limit: nearest.map(|counted| counted.limit().name().clone()),
+        decision: nearest.map(decision),
         code: context.refusal.map(|refusal| refusal.code()),
         reason,
         text: text(session, context, log),
@@ -106,10 +100,20 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
     text
 }
 
-/// A refusal first, then the least share that is left.
-fn room(decision: &Decision) -> (bool, u64) {
+/// What a limit decided, in one word.
+fn decision(counted: &Counted) -> &'static str {
+    match (counted.refuses(), counted.decision().admitted) {
+        (true, _) => "refused",
+        (false, false) => "shadow_refused",
+        (false, true) => "admitted",
+    }
+}
+
+/// A refusal first, then one that was only watched, then the least share that is left.
+fn room(counted: &Counted) -> (bool, bool, u64) {
+    let decision = counted.decision();
     let share = u64::from(decision.remaining) * 1_000 / u64::from(decision.limit.max(1));
-    (decision.admitted, share)
+    (!counted.refuses(), decision.admitted, share)
 }
 
 fn protocol(version: Version) -> &'static str {

@@ -60,6 +60,27 @@ impl Matches {
         })
     }
 
+    /// What is matched, in one line for people; the same wherever it stands in the file.
+    pub fn text(&self) -> String {
+        let methods = self.methods.as_ref().map(|_| self.methods());
+        let mut text = methods
+            .map(|methods| format!("{} ", methods.to_string().replace(", ", ",")))
+            .unwrap_or_default();
+        if let Some(host) = &self.host {
+            text.push_str(&host.value.to_string());
+        }
+        text.push_str(&self.path.value.to_string());
+        if let Some(when) = &self.when {
+            for (name, value) in &when.headers.0 {
+                text.push_str(&format!(" {}={}", name.value, value.value));
+            }
+            for (name, value) in &when.query.0 {
+                text.push_str(&format!(" ?{}={}", name.value, value.value));
+            }
+        }
+        text
+    }
+
     pub fn compile(&self, report: &mut Report) -> Option<Matcher> {
         Some(Matcher {
             host: self.host.as_ref().map(|host| host.value.clone()),

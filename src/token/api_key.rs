@@ -102,6 +102,7 @@ pub const API_KEY_PREFIX: &str = "airside_";
 
 #[cfg(test)]
 mod tests {
+    use super::super::SignedClaims;
     use super::*;
     use crate::token::Kind;
 
@@ -114,6 +115,7 @@ mod tests {
         KnownKey {
             hash: ApiKeyHash::of(key).unwrap(),
             principal: Arc::new(Principal {
+                claims: SignedClaims::default(),
                 kind: Kind::ApiKey,
                 user: "api_key:1".to_owned(),
                 email: None,

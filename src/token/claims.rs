@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::SignedClaims;
+
 /// The claims of an own access token (RFC 9068 §2.2). No field is optional but `nbf`, so that parsing
 /// is the check that all are there, once, and of the right type; unknown ones are ignored (RFC 7519 §4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,8 @@ pub struct Principal {
     pub session: Option<String>,
     /// Unix seconds; the greatest number for a key that does not expire.
     pub expires_at: u64,
+    /// All that the token says, for those who ask for a claim by its name.
+    pub claims: SignedClaims,
 }
 
 /// What a principal showed.
@@ -51,6 +55,11 @@ pub enum Kind {
 }
 
 impl Principal {
+    /// The API key that the caller brought in place of a token: what tells it from other keys.
+    pub fn api_key(&self) -> Option<&str> {
+        (self.kind == Kind::ApiKey).then_some(self.user.as_str())
+    }
+
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|held| held == role)
     }

@@ -8,6 +8,7 @@
 
 mod api_key;
 mod bearer;
+mod claim;
 mod claims;
 mod folder;
 mod keys;
@@ -20,6 +21,7 @@ mod verify;
 
 pub use api_key::{API_KEY_PREFIX, ApiKeyError, ApiKeyHash, ApiKeys, KnownKey};
 pub use bearer::{BearerError, Credential, X_API_KEY, bearer, credential, is_api_key};
+pub use claim::{Claim, SignedClaims};
 pub use claims::{Claims, Kind, Principal};
 pub use folder::{KeyError, KeyFolder};
 pub use keys::{KeyRing, KeySet};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::shared::{ForeignClaims, is_object};
-use super::{Claims, KeyRing, KeySet, Kind, Principal, Revocations, SharedKey, VerifyKey};
+use super::{
+    Claims, KeyRing, KeySet, Kind, Principal, Revocations, SharedKey, SignedClaims, VerifyKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
@@ -103,7 +105,11 @@ impl Verifier {
     }
 
     /// A token that this service made.
-    fn own(&self, claims: Claims, now: u64) -> Result<Arc<Principal>, TokenError> {
+    fn own(
+        &self,
+        (claims, signed): (Claims, SignedClaims),
+        now: u64,
+    ) -> Result<Arc<Principal>, TokenError> {
         let is_ours = claims.aud == self.audience;
         self.check(
             &claims.iss,
@@ -123,6 +129,7 @@ impl Verifier {
             issuer: Arc::clone(&self.name),
             session: Some(claims.sid),
             expires_at: claims.exp,
+            claims: signed,
         }))
     }
 
@@ -130,7 +137,7 @@ impl Verifier {
     fn foreign(
         &self,
         key: &SharedKey,
-        claims: ForeignClaims,
+        (claims, signed): (ForeignClaims, SignedClaims),
         now: u64,
     ) -> Result<Arc<Principal>, TokenError> {
         if !claims.are_fit() {
@@ -154,6 +161,7 @@ impl Verifier {
             issuer: Arc::clone(&self.name),
             session: claims.sid,
             expires_at: end,
+            claims: signed,
         }))
     }
 
@@ -204,14 +212,16 @@ fn by_header<'a>(keys: &'a [VerifyKey], header: &str) -> Option<&'a VerifyKey> {
     keys.iter().find(|key| key.header == header)
 }
 
-fn parse<T: DeserializeOwned>(claims: &str) -> Result<T, TokenError> {
+/// The claims, and the JSON that they stand in.
+fn parse<T: DeserializeOwned>(claims: &str) -> Result<(T, SignedClaims), TokenError> {
     let claims = URL_SAFE_NO_PAD.decode(claims);
     let claims = claims.map_err(|_| TokenError::BadClaims)?;
     // The reader would take a list of the values in their order, too.
     if !is_object(&claims) {
         return Err(TokenError::BadClaims);
     }
-    serde_json::from_slice(&claims).map_err(|_| TokenError::BadClaims)
+    let parsed = serde_json::from_slice(&claims).map_err(|_| TokenError::BadClaims)?;
+    Ok((parsed, SignedClaims::new(claims)))
 }
 
 const MAX_LENGTH: usize = 4096;

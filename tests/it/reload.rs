@@ -218,6 +218,28 @@ fn counts_outlive_a_reload_that_leaves_their_limit_as_it_is() {
 }
 
 #[test]
+fn what_is_counted_by_route_stays_with_its_route_when_others_come_before_it() {
+    let one = "  - { path: /one, respond: { status: 200 }, limits: [each] }\n";
+    let two = "  - { path: /two, respond: { status: 200 }, limits: [each] }\n";
+    let with = |routes: &[&str]| {
+        let limits = "limits: { each: { rate: 2/1h, by: [ip, route] } }";
+        saying("x", limits) + &routes.concat()
+    };
+    let mut airside = Airside::start(&with(&[two]));
+    let status = |airside: &Airside, path: &str| airside.raw().exchange(get(path)).status;
+    assert_eq!(status(&airside, "/two"), 200);
+    airside.write_config(&with(&[one, two]));
+    assert_eq!(reload(&airside).0, 200);
+    for path in ["/two", "/one", "/one"] {
+        assert_eq!(status(&airside, path), 200, "{path}");
+    }
+    assert_eq!(
+        (status(&airside, "/one"), status(&airside, "/two")),
+        (429, 429)
+    );
+}
+
+#[test]
 fn a_request_in_flight_ends_on_the_configuration_that_it_began_with() {
     let (mut airside, origin) = edge::start(
         "  - { path: /slow, upstream: origin, response_headers: { set: { X-Plan: old } } }",

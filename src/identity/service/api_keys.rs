@@ -10,7 +10,7 @@ use crate::identity::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApi
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::Source;
-use crate::token::{ApiKeys, Kind, KnownKey, Principal};
+use crate::token::{ApiKeys, Kind, KnownKey, Principal, SignedClaims};
 
 /// The keys that this gateway knows, and as of when.
 #[derive(Debug, Default)]
@@ -91,6 +91,7 @@ impl Service {
 
 fn known(key: LiveApiKey, issuer: &Arc<str>) -> KnownKey {
     let principal = Principal {
+        claims: SignedClaims::default(),
         kind: Kind::ApiKey,
         user: format!("api_key:{}", key.id),
         email: None,

@@ -1,0 +1,109 @@
+//! What one limit did about one call, and what the call holds of it until it is over. Dropping it is the
+//! end of the call, however that came about: what is held then goes back or becomes a count.
+
+use std::mem;
+use std::sync::Arc;
+
+use super::count::Hold;
+use super::decision::Decision;
+use super::headers::Names;
+use super::key::Key;
+use super::rule::Limit;
+
+/// A limit's word on a call.
+#[derive(Debug)]
+pub struct Counted {
+    pub(super) limit: Arc<Limit>,
+    pub(super) decision: Decision,
+    pub(super) key: Key,
+    pub(super) tier: usize,
+    pub(super) hold: Hold,
+    /// When it was decided.
+    pub(super) at_millis: u64,
+}
+
+impl Counted {
+    pub fn limit(&self) -> &Limit {
+        &self.limit
+    }
+
+    pub fn decision(&self) -> &Decision {
+        &self.decision
+    }
+
+    /// Is the call to be refused? Never by a limit that only watches.
+    pub fn refuses(&self) -> bool {
+        !self.decision.admitted && !self.limit.is_shadow()
+    }
+
+    /// How it appears in the response's fields; a limit that only watches does not.
+    pub fn names(&self) -> Option<&Names> {
+        (!self.limit.is_shadow()).then(|| self.limit.names(self.tier))
+    }
+
+    /// The call was refused for another limit: as if this one had never counted it. What is told is
+    /// then what the next call would find.
+    pub fn give_back(&mut self) {
+        if !self.is_holding() {
+            return;
+        }
+        self.release();
+        self.decision = self.limit.look_again(self.tier, self.key, self.at_millis);
+    }
+
+    /// The answer is known, so long after the call. Where only failures count, a success takes its call
+    /// back.
+    pub fn settle(&mut self, failed: bool, after_millis: u64) {
+        if !self.limit.counts_failures() || !self.is_holding() {
+            return;
+        }
+        match failed {
+            true => self.fail(),
+            false => self.release(),
+        }
+        let now = self.at_millis + after_millis;
+        self.decision = Decision {
+            admitted: true,
+            ..self.limit.look_again(self.tier, self.key, now)
+        };
+    }
+
+    /// The call has had its answer: it is not in flight any more.
+    pub fn leave(&mut self) {
+        if matches!(self.hold, Hold::Place(_)) {
+            self.release();
+        }
+    }
+
+    fn is_holding(&self) -> bool {
+        !matches!(self.hold, Hold::Nothing)
+    }
+
+    fn release(&mut self) {
+        let hold = mem::replace(&mut self.hold, Hold::Nothing);
+        let limit = &self.limit;
+        limit
+            .count()
+            .give_back(self.tier, self.key, hold, self.at_millis);
+    }
+
+    /// Windows have counted the call already; a bucket only holds it.
+    fn fail(&mut self) {
+        if let Hold::Held = mem::replace(&mut self.hold, Hold::Nothing) {
+            self.limit
+                .count()
+                .failed(self.tier, self.key, self.at_millis);
+        }
+    }
+}
+
+impl Drop for Counted {
+    /// A call that ends without an answer counts as failed: who hangs up must not try for nothing.
+    fn drop(&mut self) {
+        match self.hold {
+            Hold::Place(_) => self.release(),
+            Hold::Held => self.fail(),
+            Hold::Nothing | Hold::Windows(_) | Hold::Bucket => {}
+        }
+    }
+}
