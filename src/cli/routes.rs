@@ -79,9 +79,13 @@ fn callers(keys: &Keys) -> String {
                 .as_ref()
                 .map(|roles| list(roles, " and "));
             let roles: Vec<_> = any.into_iter().chain(all).collect();
-            match roles.is_empty() {
+            let who = match roles.is_empty() {
                 true => "signed in".to_owned(),
                 false => roles.join("; "),
+            };
+            match &requirement.issuers {
+                Some(issuers) => format!("{who}, at {}", list(issuers, " or ")),
+                None => who,
             }
         }
     }

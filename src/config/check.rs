@@ -8,6 +8,7 @@ use super::{Config, Route};
 use crate::base::net::is_loopback;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
+use crate::policy::auth::BUILT_IN;
 use crate::route::router::Matcher;
 
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
@@ -19,6 +20,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     addresses_differ(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
+    issuers_differ(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -184,6 +186,32 @@ fn reserved_names(config: &Config, report: &mut Report) {
             let message =
                 "this route leads to the identity service, and the file has no `identity:`";
             report.push(Problem::error(Code::UnknownName, name.place, message));
+        }
+    }
+}
+
+/// A token says by its `iss` who made it, and that must be one issuer of the file.
+fn issuers_differ(config: &Config, report: &mut Report) {
+    let mut known: HashMap<&str, Option<Place>> = HashMap::new();
+    if let Some(identity) = config.identity.given() {
+        known.insert(&identity.issuer, None);
+    }
+    for (name, issuer) in config.issuers.iter() {
+        if name.value == BUILT_IN {
+            let message = "`airside` is the built-in issuer; another one needs another name";
+            report.push(Problem::error(Code::Conflict, name.place, message));
+        }
+        let place = issuer.issuer.place;
+        match known.insert(&issuer.issuer.value, Some(place)) {
+            None => {}
+            Some(first) => {
+                let message = "two issuers would make tokens with the same `iss`";
+                let problem = Problem::error(Code::Conflict, place, message);
+                report.push(match first {
+                    Some(first) => problem.related(first, "the first one"),
+                    None => problem.help("`identity.issuer` says the same"),
+                });
+            }
         }
     }
 }

@@ -14,12 +14,13 @@ use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
 use crate::base::yaml::{At, Node, Place};
 use crate::identity::config as identity;
+use crate::token::issuer;
 use crate::{limit, policy, route, telemetry, tls, upstream};
 
 mod cases;
 mod check;
-mod issuer;
 mod load;
+mod redis;
 
 pub use check::check;
 pub use load::{Loaded, load, parse};
@@ -33,8 +34,8 @@ keys! {
         /// The identity service; left out, there is none.
         pub identity: Section<identity::Identity>,
         /// Other token issuers that routes may accept.
-        pub issuers: Option<Table<issuer::Issuer>>; unbuilt,
-        pub redis: Option<issuer::Redis>; unbuilt,
+        pub issuers: Table<issuer::config::Issuer> = Table::default(),
+        pub redis: Option<redis::Redis>; unbuilt,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),

@@ -19,6 +19,7 @@ use crate::policy::{Names, Pipeline};
 use crate::route::Router;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
+use crate::token::{Issuer, TokenCache};
 use crate::upstream::Cluster;
 
 /// Makes a plan; `None` where the report has a reason against it.
@@ -59,7 +60,8 @@ struct Parts<'a> {
     limits: HashMap<&'a str, Arc<Limit>>,
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
-    issuers: Vec<(&'a str, Arc<crate::token::Verifier>)>,
+    issuers: Vec<(&'a str, Issuer)>,
+    tokens: &'a Arc<TokenCache>,
 }
 
 impl<'a> Parts<'a> {
@@ -93,8 +95,9 @@ impl<'a> Parts<'a> {
             limit_names: config.limits.names().collect(),
             clusters,
             issuers: issuers
-                .map(|(name, verifier)| (name.as_str(), verifier.clone()))
+                .map(|(name, issuer)| (name.as_str(), issuer.clone()))
                 .collect(),
+            tokens: &shared.tokens,
         }
     }
 
@@ -109,6 +112,7 @@ impl<'a> Parts<'a> {
             limit_names: &self.limit_names,
             own_limit: &own_limit,
             issuers: &self.issuers,
+            tokens: self.tokens,
         };
         let pipeline = Pipeline::compile(&keys, &names, report);
         let target = self.target(route, &parameters, report);

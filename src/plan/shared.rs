@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::base::decode::Table;
 use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::policy::auth::BUILT_IN;
-use crate::token::{KeyRing, Verifier};
+use crate::token::{Issuer, KeyRing, TokenCache, Verifier};
 
 /// Issuers and services of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Shared {
     /// The names of issuers and who verifies their tokens.
-    pub issuers: Vec<(String, Arc<Verifier>)>,
+    pub issuers: Vec<(String, Issuer)>,
+    /// Tokens that were verified a moment ago.
+    pub tokens: Arc<TokenCache>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
 }
@@ -24,13 +25,14 @@ impl Shared {
     pub fn offline(config: &Config) -> Self {
         let keyless = |name: &str, issuer: String, audience: String| {
             let verifier = Verifier::new(name, issuer, audience, KeyRing::default(), 0);
-            (name.to_owned(), Arc::new(verifier))
+            (name.to_owned(), Issuer::Own(Arc::new(verifier)))
         };
-        let others = config.issuers.iter().flat_map(Table::names);
+        let others = config.issuers.names();
         let others = others.map(|name| keyless(name, String::new(), String::new()));
         if config.identity.is_absent() {
             return Self {
                 issuers: others.collect(),
+                tokens: Arc::default(),
                 identity: None,
             };
         }
@@ -45,6 +47,7 @@ impl Shared {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
             issuers: std::iter::once(built_in).chain(others).collect(),
+            tokens: Arc::default(),
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
         }
     }

@@ -11,7 +11,7 @@ use crate::base::decode::{self, Decode, keys, mappings};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report, choices};
 use crate::base::yaml::{At, Node};
-use crate::token::{self, Verifier};
+use crate::token::{self, Accepted, TokenError};
 
 /// Who may call a route.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ mappings!(Requirement);
 /// Verifies the caller's token in this process: no call, no database, no lock.
 #[derive(Debug)]
 pub struct Auth {
-    verifiers: Vec<Arc<Verifier>>,
+    accepted: Accepted,
 }
 
 /// The names under which upstreams learn who calls; what a client sends under them is removed.
@@ -54,12 +54,12 @@ impl Policy for Auth {
             return None;
         };
         let known: Vec<&str> = names.issuers.iter().map(|(name, _)| *name).collect();
-        let mut verifiers = Vec::new();
+        let mut accepted = Vec::new();
         match &requirement.issuers {
             Some(issuers) => {
                 for issuer in &issuers.value {
                     match names.issuers.iter().find(|(name, _)| *name == issuer.value) {
-                        Some((_, verifier)) => verifiers.push(verifier.clone()),
+                        Some((_, issuer)) => accepted.push(issuer.clone()),
                         None => {
                             let message = format!("no issuer is named `{}`", issuer.value);
                             let problem = Problem::error(Code::UnknownName, issuer.place, message);
@@ -73,9 +73,7 @@ impl Policy for Auth {
                 names.issuers.iter().find(|(name, _)| *name == BUILT_IN),
                 names.issuers,
             ) {
-                (Some((_, verifier)), _) | (None, [(_, verifier)]) => {
-                    verifiers.push(verifier.clone())
-                }
+                (Some((_, issuer)), _) | (None, [(_, issuer)]) => accepted.push(issuer.clone()),
                 (None, []) => {
                     let message = "this route needs a token, and nobody issues one";
                     let problem = Problem::error(Code::UnknownName, access.place, message);
@@ -91,7 +89,9 @@ impl Policy for Auth {
                 }
             },
         }
-        Some(Self { verifiers })
+        Some(Self {
+            accepted: Accepted::new(accepted, Arc::clone(names.tokens)),
+        })
     }
 
     fn request(&self, call: &mut Call) -> Verdict {
@@ -106,17 +106,14 @@ impl Policy for Auth {
                 return Verdict::refuse(reply.detail("the request has more than one credential"));
             }
         };
-        let mut reason = "no_issuer";
-        for verifier in &self.verifiers {
-            match verifier.verify(token, call.unix_seconds) {
-                Ok(principal) => {
-                    call.findings.principal = Some(principal);
-                    return Verdict::Continue;
-                }
-                Err(error) => reason = error.reason(),
+        match self.accepted.verify(token, call.unix_seconds) {
+            Ok(principal) => {
+                call.findings.principal = Some(principal);
+                Verdict::Continue
             }
+            Err(error @ TokenError::NoKeys) => Verdict::refuse(no_keys(error.reason())),
+            Err(error) => Verdict::refuse(unauthenticated(error.reason())),
         }
-        Verdict::refuse(unauthenticated(reason))
     }
 }
 
@@ -134,6 +131,13 @@ fn unauthenticated(reason: &'static str) -> Reply {
     Reply::refuse(Refusal::Unauthenticated)
         .reason(reason)
         .header(header::WWW_AUTHENTICATE, challenge)
+}
+
+/// The token may be good: a 401 would make its holder throw it away and sign in again.
+fn no_keys(reason: &'static str) -> Reply {
+    Reply::refuse(Refusal::Overloaded)
+        .reason(reason)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
 impl Decode for Access {

@@ -11,7 +11,7 @@ use crate::base::reply::Reply;
 use crate::base::report::Report;
 use crate::base::template::Captures;
 use crate::limit::{Decision, Limit};
-use crate::token::{Principal, Verifier};
+use crate::token::{Issuer, Principal, TokenCache};
 
 pub mod access;
 pub mod auth;
@@ -93,7 +93,9 @@ pub struct Names<'a> {
     pub limit_names: &'a [&'a str],
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
-    pub issuers: &'a [(&'a str, Arc<Verifier>)],
+    pub issuers: &'a [(&'a str, Issuer)],
+    /// Tokens that were verified a moment ago, on any route.
+    pub tokens: &'a Arc<TokenCache>,
 }
 
 macro_rules! pipeline {
