@@ -67,7 +67,7 @@ impl Own {
 }
 
 fn accepted(issuers: &[&Issuer], cache: &Arc<TokenCache>) -> Accepted {
-    let issuers = issuers.iter().map(|issuer| Issuer::clone(issuer)).collect();
+    let issuers = issuers.iter().copied().cloned().collect();
     Accepted::new(issuers, Arc::clone(cache))
 }
 

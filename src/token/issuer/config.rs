@@ -77,17 +77,19 @@ impl FromText for JwksUrl {
     fn from_text(text: &str) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| "it is no URL".to_owned())?;
         let url = Self { uri };
-        let authority = url
+        let is_user_named = url
             .uri
             .authority()
-            .map_or("", |authority| authority.as_str());
+            .is_some_and(|one| one.as_str().contains('@'));
+        let is_private = match url.is_plain() {
+            true => is_this_machine(url.host()),
+            false => url.uri.scheme() == Some(&Scheme::HTTPS),
+        };
         if url.host().is_empty() {
             Err("it names no server".to_owned())
-        } else if authority.contains('@') {
+        } else if is_user_named {
             Err("it holds a user's name".to_owned())
-        } else if url.uri.scheme() == Some(&Scheme::HTTPS) {
-            Ok(url)
-        } else if url.is_plain() && is_this_machine(url.host()) {
+        } else if is_private {
             Ok(url)
         } else {
             Err("keys come over `https`, or over `http` from this machine".to_owned())
