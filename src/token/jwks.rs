@@ -53,13 +53,16 @@ impl JwkSet {
         document: &[u8],
         algorithms: &[Algorithm],
     ) -> Result<(Self, Vec<LeftOut>), JwksError> {
-        let document: Document =
+        let mut document: Value =
             serde_json::from_slice(document).map_err(|_| JwksError::Malformed)?;
-        if document.keys.len() > MAX_KEYS {
+        let Some(Value::Array(jwks)) = document.get_mut("keys").map(Value::take) else {
+            return Err(JwksError::Malformed);
+        };
+        if jwks.len() > MAX_KEYS {
             return Err(JwksError::TooMany);
         }
         let (mut keys, mut left_out): (Vec<PublicKey>, _) = (Vec::new(), Vec::new());
-        for jwk in document.keys {
+        for jwk in jwks {
             let kid = jwk
                 .get("kid")
                 .and_then(Value::as_str)
@@ -145,11 +148,6 @@ impl fmt::Display for LeftOut {
     }
 }
 
-#[derive(Deserialize)]
-struct Document {
-    keys: Vec<Value>,
-}
-
 /// The members that are looked at (RFC 7517 §4, RFC 7518 §6, RFC 8037 §2).
 #[derive(Deserialize)]
 struct Jwk {
@@ -172,6 +170,11 @@ impl Jwk {
         if SECRET.iter().any(|name| jwk.get(name).is_some()) {
             return Err("it holds what signs: a shared secret, or a private half");
         }
+        // The reader would take a list of the values in their order, too.
+        let jwk = jwk
+            .is_object()
+            .then_some(jwk)
+            .ok_or("it is no JSON object")?;
         serde_json::from_value(jwk).map_err(|_| "its members are of wrong types")
     }
 

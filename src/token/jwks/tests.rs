@@ -160,6 +160,8 @@ fn a_document_without_keys_is_an_error() {
         ("[]", JwksError::Malformed),
         ("{}", JwksError::Malformed),
         (r#"{"keys":{}}"#, JwksError::Malformed),
+        (r#"[[]]"#, JwksError::Malformed),
+        (r#"[[{}]]"#, JwksError::Malformed),
         (r#"{"keys":[]} x"#, JwksError::Malformed),
         (r#"{"keys":[]}"#, JwksError::NothingUsable(Vec::new())),
     ] {

@@ -10,6 +10,7 @@ pub mod mariadb;
 pub mod origin;
 pub mod people;
 pub mod port;
+pub mod python;
 pub mod raw;
 pub mod redis;
 pub mod server;

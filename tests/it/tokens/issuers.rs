@@ -6,6 +6,7 @@ use crate::support::server::{Airside, SetUp};
 
 mod forged;
 mod keys;
+mod python;
 mod rotation;
 mod tls;
 
