@@ -293,3 +293,22 @@ fn what_a_token_costs() {
         );
     }
 }
+
+/// `cargo test --release --lib token::cache::tests::what_a_full -- --ignored --nocapture`
+#[test]
+#[ignore = "measures; see the figures in docs/ISSUERS.md"]
+fn what_a_full_memory_takes() {
+    let (own, cache) = (own(), Arc::new(TokenCache::new()));
+    let accepted = accepted(&[&own.issuer], &cache);
+    let pages = || {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap()
+    };
+    let before = pages();
+    for n in 0..2 * WAYS * SETS {
+        let user = format!("01a203e7-1812-7701-89a1-{n:012}");
+        accepted.verify(&own.token(&user), NOW).unwrap();
+    }
+    let grown = (pages() - before) * 4 / 1024;
+    println!("{} tokens: {grown} MiB", WAYS * SETS);
+}
