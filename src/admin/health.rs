@@ -1,5 +1,6 @@
 //! Is the process alive, and is it ready for traffic? What is not ready is named.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 /// Everything that must be ready.
 #[derive(Clone, Default)]
 pub struct Readiness {
-    checks: Vec<(&'static str, Check)>,
+    checks: Vec<(Cow<'static, str>, Check)>,
 }
 
 /// Errors: what is wrong, for an operator.
@@ -15,17 +16,17 @@ pub type Check = Arc<dyn Fn() -> Checking + Send + Sync>;
 pub type Checking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 impl Readiness {
-    pub fn add(&mut self, name: &'static str, check: Check) {
-        self.checks.push((name, check));
+    pub fn add(&mut self, name: impl Into<Cow<'static, str>>, check: Check) {
+        self.checks.push((name.into(), check));
     }
 
     /// What is not ready, by name.
-    pub async fn missing(&self) -> Vec<(&'static str, String)> {
+    pub async fn missing(&self) -> Vec<(&str, String)> {
         let mut missing = Vec::new();
         for (name, check) in &self.checks {
             let checked = tokio::time::timeout(PATIENCE, check()).await;
             let checked = checked.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
-            missing.extend(checked.err().map(|why| (*name, why)));
+            missing.extend(checked.err().map(|why| (&**name, why)));
         }
         missing
     }

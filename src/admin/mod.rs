@@ -4,4 +4,4 @@ mod api;
 mod health;
 
 pub use api::{Parts, Reloads, router};
-pub use health::Readiness;
+pub use health::{Checking, Readiness};

@@ -54,7 +54,7 @@ fn callers(keys: &Keys) -> String {
             let with = match (&requirement.issuers, requirement.api_key) {
                 (None, true) => Some("API key".to_owned()),
                 (Some(issuers), true) => {
-                    Some(format!("API key or token of {}", list(issuers, ", ")))
+                    Some(format!("API key or token of {}", list(issuers, " or ")))
                 }
                 (_, false) => None,
             };
@@ -67,8 +67,16 @@ fn callers(keys: &Keys) -> String {
             match (with, roles.is_empty()) {
                 (Some(with), true) => with,
                 (Some(with), false) => format!("{with}: {}", roles.join("; ")),
-                (None, true) => "signed in".to_owned(),
-                (None, false) => roles.join("; "),
+                (None, is_empty) => {
+                    let who = match is_empty {
+                        true => "signed in".to_owned(),
+                        false => roles.join("; "),
+                    };
+                    match &requirement.issuers {
+                        Some(issuers) => format!("{who}, at {}", list(issuers, " or ")),
+                        None => who,
+                    }
+                }
             }
         }
     }

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::{Config, Route};
-use crate::base::decode::Table;
 use crate::base::net::is_loopback;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
 use crate::limit::config::Scope;
+use crate::policy::auth::BUILT_IN;
 use crate::policy::limits::Use;
 use crate::route::router::Matcher;
 
@@ -25,9 +25,9 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     admin_is_guarded(config, report);
     reserved_names(config, report);
     listeners_can_be_handed_over(config, report);
-    issuers_name_their_audience(config, report);
     cluster_limits_have_a_store(config, report);
     limits::who_calls_is_known(config, report);
+    issuers_differ(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -202,18 +202,6 @@ fn reserved_names(config: &Config, report: &mut Report) {
     }
 }
 
-/// A token that was made for another service must not open this one (RFC 9068 §4).
-fn issuers_name_their_audience(config: &Config, report: &mut Report) {
-    let issuers = config.issuers.iter().flat_map(Table::iter);
-    for (name, _) in issuers.filter(|(_, issuer)| issuer.audience.is_empty()) {
-        let message = format!(
-            "the issuer `{}` has no `audience`: its tokens for any service would do",
-            name.value
-        );
-        report.push(Problem::error(Code::InvalidValue, name.place, message));
-    }
-}
-
 fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
     if config.redis.is_some() {
         return;
@@ -231,6 +219,32 @@ fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
                 "the limit `{name}` is counted for all gateways, and the file has no `redis:`"
             );
             report.push(Problem::error(Code::MissingKey, place, message));
+        }
+    }
+}
+
+/// A token says by its `iss` who made it, and that must be one issuer of the file.
+fn issuers_differ(config: &Config, report: &mut Report) {
+    let mut known: HashMap<&str, Option<Place>> = HashMap::new();
+    if let Some(identity) = config.identity.given() {
+        known.insert(&identity.issuer, None);
+    }
+    for (name, issuer) in config.issuers.iter() {
+        if name.value == BUILT_IN {
+            let message = "`airside` is the built-in issuer; another one needs another name";
+            report.push(Problem::error(Code::Conflict, name.place, message));
+        }
+        let place = issuer.issuer.place;
+        match known.insert(&issuer.issuer.value, Some(place)) {
+            None => {}
+            Some(first) => {
+                let message = "two issuers would make tokens with the same `iss`";
+                let problem = Problem::error(Code::Conflict, place, message);
+                report.push(match first {
+                    Some(first) => problem.related(first, "the first one"),
+                    None => problem.help("`identity.issuer` says the same"),
+                });
+            }
         }
     }
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use crate::base::decode::Decode;
-use crate::base::report::Report;
+use crate::base::report::{Code, Problem, Report};
 use crate::base::secret::{self, Source};
 use crate::base::yaml;
+use crate::token::JwkSet;
 
 /// A file's text and what was made of it.
 #[derive(Debug)]
@@ -50,6 +51,25 @@ pub fn parse(source: &str, references: &dyn Source) -> (Option<Config>, Report) 
     let config = Config::decode(&node, &mut report);
     if let Some(config) = &config {
         super::check(config, &node, &mut report);
+        key_files(config, references, &mut report);
     }
     (config, report)
+}
+
+/// Do the files of other issuers' keys hold some?
+fn key_files(config: &Config, source: &dyn Source, report: &mut Report) {
+    for (_, issuer) in config.issuers.iter() {
+        let Some(file) = &issuer.keys else {
+            continue;
+        };
+        let document = source.file(&file.value);
+        let read = document.and_then(|document| {
+            let read = JwkSet::read(document.as_bytes(), &issuer.algorithms.value);
+            read.map_err(|why| format!("{}: {why}", file.value))
+        });
+        if let Err(why) = read {
+            let message = format!("can't take the issuer's keys: {why}");
+            report.push(Problem::error(Code::InvalidValue, file.place, message));
+        }
+    }
 }

@@ -14,13 +14,14 @@ use crate::base::secret::Secret;
 use crate::base::units::ByteSize;
 use crate::base::yaml::{At, Node, Place};
 use crate::identity::config as identity;
+use crate::token::issuer;
 use crate::{limit, policy, route, telemetry, tls, upstream};
 
 mod advice;
 mod cases;
 mod check;
-mod issuer;
 mod load;
+mod redis;
 
 pub use advice::advise;
 pub use check::check;
@@ -35,8 +36,8 @@ keys! {
         /// The identity service; left out, there is none.
         pub identity: Section<identity::Identity>,
         /// Other token issuers that routes may accept.
-        pub issuers: Option<Table<issuer::Issuer>>; unbuilt,
-        pub redis: Option<issuer::Redis>; unbuilt,
+        pub issuers: Table<issuer::config::Issuer> = Table::default(),
+        pub redis: Option<redis::Redis>; unbuilt,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),

@@ -23,7 +23,7 @@ use crate::route::Router;
 use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
-use crate::token::ApiKeys;
+use crate::token::{ApiKeys, Issuer, TokenCache};
 use crate::upstream::Cluster;
 
 /// Makes a plan; `None` where the report has a reason against it. What the plan `before` counted goes on
@@ -79,10 +79,11 @@ struct Parts<'a> {
     limits: HashMap<&'a str, Arc<Limit>>,
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
-    issuers: Vec<(&'a str, Arc<crate::token::Verifier>)>,
     /// Limits that are written in routes are kept as well.
     kept: RefCell<&'a mut Kept>,
     api_keys: Option<&'a ApiKeys>,
+    issuers: Vec<(&'a str, Issuer)>,
+    tokens: &'a Arc<TokenCache>,
 }
 
 impl<'a> Parts<'a> {
@@ -125,10 +126,11 @@ impl<'a> Parts<'a> {
             limit_names: config.limits.names().collect(),
             clusters,
             issuers: issuers
-                .map(|(name, verifier)| (name.as_str(), verifier.clone()))
+                .map(|(name, issuer)| (name.as_str(), issuer.clone()))
                 .collect(),
             kept: RefCell::new(kept),
             api_keys: shared.api_keys.as_ref(),
+            tokens: &shared.tokens,
         }
     }
 
@@ -177,6 +179,7 @@ impl<'a> Parts<'a> {
             own_limit: &own_limit,
             issuers: &self.issuers,
             api_keys: self.api_keys,
+            tokens: self.tokens,
             methods,
         };
         Pipeline::compile(keys, &names, report)

@@ -3,19 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::base::decode::Table;
 use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::policy::auth::BUILT_IN;
-use crate::token::{ApiKeys, KeyRing, Verifier};
+use crate::token::{ApiKeys, Issuer, KeyRing, TokenCache, Verifier};
 
 /// Issuers and services of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Shared {
     /// The names of issuers and who verifies their tokens.
-    pub issuers: Vec<(String, Arc<Verifier>)>,
     /// The identity service's API keys.
     pub api_keys: Option<ApiKeys>,
+    pub issuers: Vec<(String, Issuer)>,
+    /// Tokens that were verified a moment ago.
+    pub tokens: Arc<TokenCache>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
 }
@@ -26,14 +27,15 @@ impl Shared {
     pub fn offline(config: &Config) -> Self {
         let keyless = |name: &str, issuer: String, audience: String| {
             let verifier = Verifier::new(name, issuer, audience, KeyRing::default(), 0);
-            (name.to_owned(), Arc::new(verifier))
+            (name.to_owned(), Issuer::Own(Arc::new(verifier)))
         };
-        let others = config.issuers.iter().flat_map(Table::names);
+        let others = config.issuers.names();
         let others = others.map(|name| keyless(name, String::new(), String::new()));
         if config.identity.is_absent() {
             return Self {
                 issuers: others.collect(),
                 api_keys: None,
+                tokens: Arc::default(),
                 identity: None,
             };
         }
@@ -49,6 +51,7 @@ impl Shared {
         Self {
             issuers: std::iter::once(built_in).chain(others).collect(),
             api_keys: Some(ApiKeys::default()),
+            tokens: Arc::default(),
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
         }
     }

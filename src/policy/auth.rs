@@ -13,7 +13,7 @@ use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report, choices};
 use crate::base::yaml::{At, Node, Place};
 use crate::token::{
-    self, ApiKeyError, ApiKeys, BearerError, Credential, Principal, Verifier, X_API_KEY,
+    self, Accepted, ApiKeyError, ApiKeys, BearerError, Credential, Issuer, TokenError, X_API_KEY,
 };
 
 /// Who may call a route.
@@ -41,7 +41,7 @@ mappings!(Requirement);
 /// Verifies the caller's credential in this process: no call, no database, no lock.
 #[derive(Debug)]
 pub struct Auth {
-    verifiers: Vec<Arc<Verifier>>,
+    accepted: Accepted,
     /// `None` where API keys are not taken.
     api_keys: Option<ApiKeys>,
     challenge: HeaderValue,
@@ -59,7 +59,7 @@ impl Policy for Auth {
         let Access::Required(requirement) = &access.value else {
             return None;
         };
-        let verifiers = match &requirement.issuers {
+        let issuers = match &requirement.issuers {
             Some(issuers) => named(&issuers.value, names, report),
             // Anyone may be able to sign up, and only admins make keys: who asks for keys gets no tokens
             // unless told so.
@@ -78,7 +78,7 @@ impl Policy for Auth {
             }
         }
         Some(Self {
-            verifiers,
+            accepted: Accepted::new(issuers, Arc::clone(names.tokens)),
             api_keys,
             challenge: HeaderValue::from_static(challenge(requirement)),
         })
@@ -91,7 +91,10 @@ impl Policy for Auth {
             None => token::bearer(headers).map(|token| token.map(Credential::Token)),
         };
         let verified = match (credential, &self.api_keys) {
-            (Ok(Some(Credential::Token(token))), _) => self.token(token, call.unix_seconds),
+            (Ok(Some(Credential::Token(token))), _) => {
+                let verified = self.accepted.verify(token, call.unix_seconds);
+                verified.map_err(TokenError::reason)
+            }
             (Ok(Some(Credential::ApiKey(key))), Some(keys)) => {
                 let verified = keys.verify(key, call.unix_seconds);
                 verified.map_err(ApiKeyError::reason)
@@ -109,6 +112,9 @@ impl Policy for Auth {
             Ok(principal) => {
                 call.findings.principal = Some(principal);
                 Verdict::Continue
+            }
+            Err(reason) if reason == TokenError::NoKeys.reason() => {
+                Verdict::refuse(no_keys(reason))
             }
             Err(reason) => Verdict::refuse(
                 Reply::refuse(Refusal::Unauthenticated)
@@ -132,42 +138,28 @@ impl Policy for Auth {
     }
 }
 
-impl Auth {
-    /// Who a token speaks for, or why for nobody: the last issuer's reason.
-    fn token(&self, token: &str, now: u64) -> Result<Arc<Principal>, &'static str> {
-        let mut reason = "no_issuer";
-        for verifier in &self.verifiers {
-            match verifier.verify(token, now) {
-                Ok(principal) => return Ok(principal),
-                Err(error) => reason = error.reason(),
-            }
-        }
-        Err(reason)
-    }
-}
-
-/// The verifiers of the issuers that a route names.
-fn named(issuers: &[At<String>], names: &Names, report: &mut Report) -> Vec<Arc<Verifier>> {
-    let mut verifiers = Vec::new();
+/// The issuers that a route names.
+fn named(issuers: &[At<String>], names: &Names, report: &mut Report) -> Vec<Issuer> {
+    let mut known = Vec::new();
     for issuer in issuers {
         match names.issuers.iter().find(|(name, _)| *name == issuer.value) {
-            Some((_, verifier)) => verifiers.push(verifier.clone()),
+            Some((_, issuer)) => known.push(issuer.clone()),
             None => {
                 let message = format!("no issuer is named `{}`", issuer.value);
                 let problem = Problem::error(Code::UnknownName, issuer.place, message);
-                let known = names.issuers.iter().map(|(name, _)| *name);
-                report.push(problem.suggest(&issuer.value, known));
+                let names = names.issuers.iter().map(|(name, _)| *name);
+                report.push(problem.suggest(&issuer.value, names));
             }
         }
     }
-    verifiers
+    known
 }
 
 /// The built-in issuer, or else the only one: whose tokens a route takes is never a guess.
-fn the_issuer(place: Place, names: &Names, report: &mut Report) -> Option<Arc<Verifier>> {
+fn the_issuer(place: Place, names: &Names, report: &mut Report) -> Option<Issuer> {
     let built_in = names.issuers.iter().find(|(name, _)| *name == BUILT_IN);
     match (built_in, names.issuers) {
-        (Some((_, verifier)), _) | (None, [(_, verifier)]) => Some(verifier.clone()),
+        (Some((_, issuer)), _) | (None, [(_, issuer)]) => Some(issuer.clone()),
         (None, []) => {
             let message = "this route needs a token, and nobody issues one";
             let problem = Problem::error(Code::UnknownName, place, message);
@@ -185,6 +177,13 @@ fn the_issuer(place: Place, names: &Names, report: &mut Report) -> Option<Arc<Ve
             None
         }
     }
+}
+
+/// The token may be good: a 401 would make its holder throw it away and sign in again.
+fn no_keys(reason: &'static str) -> Reply {
+    Reply::refuse(Refusal::Overloaded)
+        .reason(reason)
+        .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
 }
 
 /// What a 401 asks for (RFC 9110 §11.6.1, RFC 6750 §3); one answer for every cause, so no `error`.

@@ -14,7 +14,7 @@ use crate::base::report::Report;
 use crate::base::template::Captures;
 use crate::limit::{Counted, Limit};
 use crate::route::method::MethodSet;
-use crate::token::{ApiKeys, Principal, Verifier};
+use crate::token::{ApiKeys, Issuer, Principal, TokenCache};
 
 pub mod access;
 pub mod auth;
@@ -110,11 +110,13 @@ pub struct Names<'a> {
     pub limit_names: &'a [&'a str],
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
-    pub issuers: &'a [(&'a str, Arc<Verifier>)],
     /// The methods that the route matches.
     pub methods: MethodSet,
     /// The API keys of the identity service, where there is one.
     pub api_keys: Option<&'a ApiKeys>,
+    pub issuers: &'a [(&'a str, Issuer)],
+    /// Tokens that were verified a moment ago, on any route.
+    pub tokens: &'a Arc<TokenCache>,
 }
 
 macro_rules! pipeline {

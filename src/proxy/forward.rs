@@ -149,13 +149,13 @@ fn caller(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
     let Some(principal) = &context.findings.principal else {
         return Ok(());
     };
-    let value = |text: &str| HeaderValue::from_str(text).or_err(InternalError, "identity header");
+    // RFC 9110 §5.5 leaves bytes above ASCII to the two ends; here they are UTF-8.
+    let value = |text: &str| {
+        HeaderValue::from_bytes(text.as_bytes()).or_err(InternalError, "identity header")
+    };
     upstream.insert_header(X_AUTH_USER, value(&principal.user)?)?;
     if let Some(email) = &principal.email {
-        // RFC 9110 §5.5 leaves bytes above ASCII to the two ends; here they are UTF-8.
-        let email =
-            HeaderValue::from_bytes(email.as_bytes()).or_err(InternalError, "identity header")?;
-        upstream.insert_header(X_AUTH_EMAIL, email)?;
+        upstream.insert_header(X_AUTH_EMAIL, value(email)?)?;
     }
     upstream.insert_header(X_AUTH_ROLES, value(&principal.roles.join(","))?)?;
     upstream.insert_header(X_AUTH_ISSUER, value(&principal.issuer)?)?;

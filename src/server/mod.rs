@@ -14,7 +14,7 @@ use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
 
-use crate::admin::{self, Parts, Readiness};
+use crate::admin::{self, Checking, Parts, Readiness};
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::base::report::Report;
@@ -24,6 +24,7 @@ use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
+use crate::token::{self, ForeignVerifier, Issuer, Source};
 
 mod axum_app;
 mod handover;
@@ -51,6 +52,7 @@ pub struct Assembly {
     clock: Clock,
     traffic: Traffic,
     identity: Option<Identity>,
+    issuers: Vec<(Arc<ForeignVerifier>, Source)>,
     access_log: Arc<AccessLog>,
     apps: Vec<App>,
     reload: Arc<Reload>,
@@ -127,12 +129,18 @@ impl Assembly {
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
             .transpose()?;
+        let issuers = issuers(&config, folder);
+        let own = identity.iter();
+        let own = own.map(|identity| (BUILT_IN.to_owned(), Issuer::Own(identity.verifier())));
+        let others = issuers.iter();
+        let others = others.map(|(issuer, _)| {
+            let name = issuer.name().to_owned();
+            (name, Issuer::Foreign(Arc::clone(issuer)))
+        });
         let shared = Shared {
-            issuers: identity
-                .iter()
-                .map(|identity| (BUILT_IN.to_owned(), identity.verifier()))
-                .collect(),
             api_keys: identity.as_ref().map(Identity::api_keys),
+            issuers: own.chain(others).collect(),
+            tokens: Arc::default(),
             identity: config
                 .identity
                 .given()
@@ -163,6 +171,7 @@ impl Assembly {
             clock,
             traffic: Traffic::default(),
             identity,
+            issuers,
             access_log: Arc::new(access_log),
             apps: Vec::new(),
             config,
@@ -272,6 +281,15 @@ impl Assembly {
                 })
             }),
         );
+        for (issuer, _) in &self.issuers {
+            let (name, issuer) = (format!("issuers.{}", issuer.name()), Arc::clone(issuer));
+            let check = move || {
+                let issuer = Arc::clone(&issuer);
+                Box::pin(async move { issuer.ready() }) as Checking
+            };
+            readiness.add(name, Arc::new(check));
+        }
+        token::keep(std::mem::take(&mut self.issuers));
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
             let (address, router) = (config.listen.value, identity.router(self.proxies()));
             let checked = identity.clone();
@@ -347,3 +365,11 @@ impl Assembly {
 /// How long the listeners are closed before connections without a request are: one that was taken last may
 /// have its first on the way.
 const LAST_ACCEPTED: std::time::Duration = std::time::Duration::from_millis(300);
+/// The issuers besides the built-in one, without keys so far.
+fn issuers(config: &Config, folder: &Path) -> Vec<(Arc<ForeignVerifier>, Source)> {
+    let issuers = config.issuers.iter().filter_map(|(name, config)| {
+        let issuer = ForeignVerifier::new(&name.value, config);
+        Some((Arc::new(issuer), Source::of(config, folder)?))
+    });
+    issuers.collect()
+}

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use super::shared::{ForeignClaims, is_object};
-use super::{
-    Claims, KeyRing, KeySet, Kind, Principal, Revocations, SharedKey, SignedClaims, VerifyKey,
-};
+use arc_swap::Guard;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
+
+use super::shared::{ForeignClaims, is_object};
+use super::verified::{KeysThen, Lifetime, Verified};
+use super::{
+    Claims, Issuer, KeyRing, KeySet, Kind, Principal, Revocations, SharedKey, SignedClaims,
+    VerifyKey,
+};
 
 /// Verifies the built-in issuer's tokens.
 #[derive(Debug, Clone)]
@@ -28,6 +32,15 @@ pub enum TokenError {
     TooLong,
     #[error("the token does not have three segments")]
     Malformed,
+    #[error("the token's header is none that may be followed, or another kind of token's")]
+    BadHeader,
+    #[error("the route takes no tokens")]
+    NoIssuer,
+    #[error("the token names none of the route's issuers")]
+    UnknownIssuer,
+    /// The one that says nothing of the token: who brought it may be right.
+    #[error("the issuer's keys could not be had yet")]
+    NoKeys,
     #[error("the token's header is not that of any current key")]
     UnknownKey,
     #[error("the token's signature is wrong")]
@@ -44,6 +57,15 @@ pub enum TokenError {
     NotYetValid,
     #[error("the token was ended before its time")]
     Revoked,
+}
+
+/// A token's parts, still encoded.
+pub(super) struct Segments<'a> {
+    /// What is signed: header and claims.
+    pub(super) message: &'a str,
+    pub(super) header: &'a str,
+    pub(super) claims: &'a str,
+    pub(super) signature: &'a str,
 }
 
 impl Verifier {
@@ -74,63 +96,98 @@ impl Verifier {
 
     /// Who the token speaks for at this time, in unix seconds.
     pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Principal>, TokenError> {
-        if token.len() > MAX_LENGTH {
-            return Err(TokenError::TooLong);
-        }
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
-        if claims.contains('.') {
-            return Err(TokenError::Malformed);
-        }
-        // Nothing of the claims is parsed before the signature is known to be right.
-        let signed = |right: bool| right.then_some(()).ok_or(TokenError::BadSignature);
-        let message = message.as_bytes();
+        let good = self.look(token, &self.keys.load(), now)?;
+        Ok(Arc::new(good.principal))
+    }
+
+    /// The same, with what must still hold when the token comes again. `this` is the issuer that this is.
+    pub(super) fn verify_for(
+        &self,
+        this: &Issuer,
+        token: &str,
+        now: u64,
+    ) -> Result<Verified, TokenError> {
         let keys = self.keys.load();
-        match &**keys {
+        let good = self.look(token, &keys, now)?;
+        Ok(Verified {
+            by: this.clone(),
+            with: KeysThen::Own(Guard::into_inner(keys)),
+            life: good.life,
+            version: good.version,
+            made_at: good.made_at,
+            principal: Arc::new(good.principal),
+        })
+    }
+
+    /// Would the same token still be good? The signature is not looked at again: the keys are the same.
+    pub(super) fn still_takes(&self, verified: &Verified, now: u64) -> bool {
+        let KeysThen::Own(then) = &verified.with else {
+            return false;
+        };
+        let (user, session) = (&verified.principal.user, &verified.principal.session);
+        let (version, made_at) = (verified.version, verified.made_at);
+        Arc::ptr_eq(&self.keys.load(), then)
+            && verified.life.check(now, self.leeway).is_ok()
+            && !self
+                .revoked
+                .end_foreign(user, version, session.as_deref(), made_at)
+    }
+
+    /// What `iss` must say.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// Nothing of the claims is parsed before the signature is known to be right.
+    fn look(&self, token: &str, keys: &KeySet, now: u64) -> Result<Good, TokenError> {
+        let token = Segments::of(token)?;
+        let signed = |right: bool| right.then_some(()).ok_or(TokenError::BadSignature);
+        let message = token.message.as_bytes();
+        let good = match keys {
             KeySet::Public(keys) => {
-                let key = by_header(keys, header).ok_or(TokenError::UnknownKey)?;
-                signed(key.verifies(message, signature))?;
-                self.own(parse(claims)?, now)
+                let key = by_header(keys, token.header).ok_or(TokenError::UnknownKey)?;
+                signed(key.verifies(message, token.signature))?;
+                self.own(parse(token.claims)?)?
             }
-            KeySet::Shared(key) if key.is_own(header) => {
-                signed(key.verifies(message, signature))?;
-                self.own(parse(claims)?, now)
+            KeySet::Shared(key) if key.is_own(token.header) => {
+                signed(key.verifies(message, token.signature))?;
+                self.own(parse(token.claims)?)?
             }
-            KeySet::Shared(key) if key.may_bear(header) => {
-                signed(key.verifies(message, signature))?;
-                self.foreign(key, parse(claims)?, now)
+            KeySet::Shared(key) if key.may_bear(token.header) => {
+                signed(key.verifies(message, token.signature))?;
+                self.foreign(key, parse(token.claims)?)?
             }
-            KeySet::Shared(_) => Err(TokenError::UnknownKey),
+            KeySet::Shared(_) => return Err(TokenError::UnknownKey),
+        };
+        good.life.check(now, self.leeway)?;
+        let (user, session) = (&good.principal.user, good.principal.session.as_deref());
+        match self
+            .revoked
+            .end_foreign(user, good.version, session, good.made_at)
+        {
+            true => Err(TokenError::Revoked),
+            false => Ok(good),
         }
     }
 
     /// A token that this service made.
-    fn own(
-        &self,
-        (claims, signed): (Claims, SignedClaims),
-        now: u64,
-    ) -> Result<Arc<Principal>, TokenError> {
-        let is_ours = claims.aud == self.audience;
-        self.check(
-            &claims.iss,
-            is_ours,
-            [claims.iat, claims.exp],
-            claims.nbf,
-            now,
-        )?;
-        if self.revoked.end(&claims.sub, claims.ver, &claims.sid) {
-            return Err(TokenError::Revoked);
-        }
-        Ok(Arc::new(Principal {
-            kind: Kind::Token,
-            user: claims.sub,
-            email: Some(claims.email),
-            roles: claims.roles,
-            issuer: Arc::clone(&self.name),
-            session: Some(claims.sid),
-            expires_at: claims.exp,
-            claims: signed,
-        }))
+    fn own(&self, (claims, signed): (Claims, SignedClaims)) -> Result<Good, TokenError> {
+        self.check(&claims.iss, claims.aud == self.audience)?;
+        Ok(Good {
+            life: Lifetime::of(claims.exp, claims.iat, claims.nbf),
+            version: Some(claims.ver),
+            made_at: claims.iat,
+            principal: Principal {
+                kind: Kind::Token,
+                user: claims.sub,
+                email: Some(claims.email),
+                roles: claims.roles,
+                issuer: Arc::clone(&self.name),
+                session: Some(claims.sid),
+                expires_at: claims.exp,
+                claims: signed,
+            },
+        })
     }
 
     /// A token that another program made with the secret that it shares with this one.
@@ -138,53 +195,66 @@ impl Verifier {
         &self,
         key: &SharedKey,
         (claims, signed): (ForeignClaims, SignedClaims),
-        now: u64,
-    ) -> Result<Arc<Principal>, TokenError> {
+    ) -> Result<Good, TokenError> {
         if !claims.are_fit() {
             return Err(TokenError::BadClaims);
         }
         let end = key.end_of(&claims);
-        let is_ours = claims.are_for(&self.audience);
-        self.check(&claims.iss, is_ours, [claims.iat, end], claims.nbf, now)?;
-        let (user, session) = (&claims.sub, claims.sid.as_deref());
-        if self
-            .revoked
-            .end_foreign(user, claims.ver, session, claims.iat)
-        {
-            return Err(TokenError::Revoked);
-        }
-        Ok(Arc::new(Principal {
-            kind: Kind::Token,
-            user: claims.sub,
-            email: claims.email,
-            roles: claims.roles,
-            issuer: Arc::clone(&self.name),
-            session: claims.sid,
-            expires_at: end,
-            claims: signed,
-        }))
+        self.check(&claims.iss, claims.are_for(&self.audience))?;
+        Ok(Good {
+            life: Lifetime::of(end, claims.iat, claims.nbf),
+            version: claims.ver,
+            made_at: claims.iat,
+            principal: Principal {
+                kind: Kind::Token,
+                user: claims.sub,
+                email: claims.email,
+                roles: claims.roles,
+                issuer: Arc::clone(&self.name),
+                session: claims.sid,
+                expires_at: end,
+                claims: signed,
+            },
+        })
     }
 
-    /// From whom, for whom, and in its time?
-    fn check(
-        &self,
-        issuer: &str,
-        is_ours: bool,
-        [begin, end]: [u64; 2],
-        not_before: Option<u64>,
-        now: u64,
-    ) -> Result<(), TokenError> {
-        let latest = now.saturating_add(self.leeway);
+    /// From whom, and for whom?
+    fn check(&self, issuer: &str, is_ours: bool) -> Result<(), TokenError> {
         if issuer != self.issuer {
             Err(TokenError::WrongIssuer)
         } else if !is_ours {
             Err(TokenError::WrongAudience)
-        } else if now >= end.saturating_add(self.leeway) {
-            Err(TokenError::Expired)
-        } else if begin > latest || not_before.is_some_and(|start| start > latest) {
-            Err(TokenError::NotYetValid)
         } else {
             Ok(())
+        }
+    }
+}
+
+/// What a signed token says, for us and by whom it should.
+struct Good {
+    life: Lifetime,
+    version: Option<u64>,
+    /// Unix seconds.
+    made_at: u64,
+    principal: Principal,
+}
+
+impl<'a> Segments<'a> {
+    /// Cuts a token in three (RFC 7515 §3.1).
+    pub(super) fn of(token: &'a str) -> Result<Self, TokenError> {
+        if token.len() > MAX_LENGTH {
+            return Err(TokenError::TooLong);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
+        match claims.contains('.') {
+            true => Err(TokenError::Malformed),
+            false => Ok(Self {
+                message,
+                header,
+                claims,
+                signature,
+            }),
         }
     }
 }
@@ -195,6 +265,10 @@ impl TokenError {
         match self {
             Self::TooLong => "too_long",
             Self::Malformed => "malformed",
+            Self::BadHeader => "bad_header",
+            Self::NoIssuer => "no_issuer",
+            Self::UnknownIssuer => "no_issuer",
+            Self::NoKeys => "no_issuer_keys",
             Self::UnknownKey => "unknown_key",
             Self::BadSignature => "bad_signature",
             Self::BadClaims => "bad_claims",

@@ -8,6 +8,7 @@ use crate::support::token::{self, Token};
 use crate::support::wait::{PATIENCE, wait_for};
 
 mod away;
+mod issuers;
 mod limits;
 mod refused;
 

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::policy::auth::{BUILT_IN, Requirement};
 
 pub fn advise(config: &Config, routes: &[Judged], report: &mut Report) {
-    if config.issuers.is_none() {
+    if config.issuers.iter().next().is_none() {
         for (role, _) in config
             .limits
             .iter()

@@ -68,18 +68,6 @@ fn an_issuer_that_no_route_takes_is_told() {
 }
 
 #[test]
-fn an_issuer_without_an_audience_is_an_error() {
-    let source = "listeners: [{ address: 127.0.0.1:1 }]\n\
-        issuers:\n\
-        \x20 corp: { issuer: a, audience: [], algorithms: [RS256] }\n\
-        routes: [{ path: /a, respond: {}, auth: required }]\n";
-    assert_eq!(
-        errors(source),
-        ["3 the issuer `corp` has no `audience`: its tokens for any service would do"]
-    );
-}
-
-#[test]
 fn a_limit_for_all_gateways_needs_redis() {
     let source = |redis: &str| {
         format!(

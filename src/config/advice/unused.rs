@@ -20,14 +20,9 @@ pub fn advise(config: &Config, routes: &[Judged], report: &mut Report) {
     });
     told("limit", &config.limits, &named.collect(), report);
 
-    if let Some(issuers) = &config.issuers {
-        told(
-            "issuer",
-            issuers,
-            &issuers_of(config, issuers, routes),
-            report,
-        );
-    }
+    let issuers = &config.issuers;
+    let used = issuers_of(config, issuers, routes);
+    told("issuer", issuers, &used, report);
     for route in routes {
         for_upstreams(route, report);
     }

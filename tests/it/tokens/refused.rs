@@ -21,7 +21,7 @@ fn now() -> u64 {
 }
 
 /// Why each token was refused, as the access log tells, in the order of the answers.
-fn reasons(site: &Site, answers: &[Answer]) -> Vec<String> {
+pub(super) fn reasons(site: &Site, answers: &[Answer]) -> Vec<String> {
     let ids: Vec<_> = answers.iter().map(Answer::request_id).collect();
     let line = |id: &String| {
         let log = site.airside.access_log();

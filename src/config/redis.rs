@@ -1,38 +1,17 @@
-//! `issuers:` and `redis:`: the grammar; their features are not built yet.
+//! `redis:`: the grammar; its feature is not built yet.
 
 use std::time::Duration;
 
-use crate::base::decode::{keys, mappings, words};
+use crate::base::decode::{keys, mappings};
 use crate::base::secret::Secret;
-use crate::base::yaml::At;
 
 keys! {
-    /// An issuer of tokens other than the built-in one.
-    pub struct Issuer {
-        pub issuer: String,
-        pub audience: Vec<At<String>>,
-        pub algorithms: Vec<Algorithm>,
-        pub jwks: Option<String>,
-        pub keys: Option<String>,
-        pub roles_claim: Option<String>,
-        pub leeway: Duration = Duration::from_secs(5),
-    }
-
     pub struct Redis {
         pub url: Url,
         pub timeout: Duration = Duration::from_millis(20),
     }
 }
-mappings!(Issuer, Redis);
-
-words! {
-    pub enum Algorithm {
-        EdDsa = "EdDSA",
-        Es256 = "ES256",
-        Rs256 = "RS256",
-        Hs256 = "HS256",
-    }
-}
+mappings!(Redis);
 
 /// It may hold a password.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,179 @@
+//! Tokens that were verified a moment ago: a client sends the same one with every request, and hashing it
+//! costs a fraction of verifying its signature. Bounded, and read without a lock. Nothing is taken on the
+//! cache's word alone: that the keys are the same, that no one ended the token and that its time is not
+//! over is asked at every use. Only good tokens are remembered.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use arc_swap::ArcSwapOption;
+use aws_lc_rs::digest;
+
+use super::verified::Verified;
+
+/// The SHA-256 of a whole token. No two tokens with the same one are known or to be feared.
+pub type Digest = [u8; 32];
+
+/// Some 32,000 tokens: a set-associative array, as limits have it.
+pub struct TokenCache {
+    pages: Box<[OnceLock<Box<[Set]>>]>,
+    hits: Counter,
+    misses: Counter,
+}
+
+#[derive(Default)]
+struct Set([Slot; WAYS]);
+
+#[derive(Default)]
+struct Slot {
+    /// The first bytes of the digest: spares looking into most slots. It proves nothing, and may for a
+    /// moment belong to another entry.
+    tag: AtomicU64,
+    /// When the entry was last of use, in unix seconds.
+    used: AtomicU64,
+    entry: ArcSwapOption<Entry>,
+}
+
+struct Entry {
+    digest: Digest,
+    verified: Verified,
+}
+
+/// Counts from many threads, mostly without one waiting for another's cache line.
+#[derive(Default)]
+struct Counter([Shard; SHARDS]);
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Shard(AtomicU64);
+
+pub fn digest(token: &str) -> Digest {
+    let mut bytes = [0; 32];
+    let digest = digest::digest(&digest::SHA256, token.as_bytes());
+    for (byte, hashed) in bytes.iter_mut().zip(digest.as_ref()) {
+        *byte = *hashed;
+    }
+    bytes
+}
+
+impl TokenCache {
+    pub fn new() -> Self {
+        Self {
+            pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
+            hits: Counter::default(),
+            misses: Counter::default(),
+        }
+    }
+
+    /// What `good` makes of the token with this digest, if it is remembered and good still.
+    pub fn find<T>(
+        &self,
+        digest: &Digest,
+        now: u64,
+        good: impl Fn(&Verified) -> Option<T>,
+    ) -> Option<T> {
+        let tag = tag(digest);
+        let found = self.set(tag, false).and_then(|set| {
+            let mut tagged = set.0.iter().filter(|slot| slot.tag.load(Relaxed) == tag);
+            tagged.find_map(|slot| {
+                let entry = slot.entry.load();
+                let entry = entry.as_ref().filter(|entry| entry.digest == *digest)?;
+                let found = good(&entry.verified)?;
+                if slot.used.load(Relaxed) < now {
+                    slot.used.store(now, Relaxed);
+                }
+                Some(found)
+            })
+        });
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.add(tag);
+        found
+    }
+
+    /// Remembers a token that was just verified, in place of the same one, of one that has expired, or of
+    /// the one of its set that has been out of use for longest.
+    pub fn keep(&self, digest: Digest, verified: Verified, now: u64) {
+        let tag = tag(&digest);
+        let Some(set) = self.set(tag, true) else {
+            return;
+        };
+        let worth = |slot: &&Slot| {
+            if slot.tag.load(Relaxed) == tag {
+                return 0;
+            }
+            let entry = slot.entry.load();
+            let live = entry
+                .as_ref()
+                .filter(|entry| entry.verified.life.ends() > now);
+            live.map_or(1, |_| slot.used.load(Relaxed).max(2))
+        };
+        // Two threads that choose at once may choose alike: then one token is verified once more.
+        if let Some(slot) = set.0.iter().min_by_key(worth) {
+            slot.entry.store(Some(Entry { digest, verified }.into()));
+            slot.used.store(now, Relaxed);
+            slot.tag.store(tag, Relaxed);
+        }
+    }
+
+    /// How often a token was known, and how often it was not.
+    pub fn uses(&self) -> (u64, u64) {
+        (self.hits.sum(), self.misses.sum())
+    }
+
+    fn set(&self, tag: u64, make: bool) -> Option<&Set> {
+        let number = (tag % SETS as u64) as usize;
+        let page = self.pages.get(number / PAGE)?;
+        let page = match make {
+            true => page.get_or_init(|| (0..PAGE).map(|_| Set::default()).collect()),
+            false => page.get()?,
+        };
+        page.get(number % PAGE)
+    }
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for TokenCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("TokenCache(…)")
+    }
+}
+
+impl Counter {
+    /// Different tokens mostly come from different clients: they choose the line.
+    fn add(&self, tag: u64) {
+        let shard = (tag >> 32) as usize % SHARDS;
+        if let Some(shard) = self.0.get(shard) {
+            shard.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn sum(&self) -> u64 {
+        self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
+    }
+}
+
+/// Never 0, which is an empty slot's.
+fn tag(digest: &Digest) -> u64 {
+    let (first, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    u64::from_le_bytes(*first) | 1 << 63
+}
+
+const WAYS: usize = 4;
+/// A power of two, so that the tag's lowest bits choose.
+const SETS: usize = 8_192;
+/// Sets that are allocated together when the first of them is needed: 16 KiB.
+const PAGE: usize = 128;
+const PAGES: usize = SETS / PAGE;
+const SHARDS: usize = 16;
+
+#[cfg(test)]
+mod tests;

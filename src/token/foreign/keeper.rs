@@ -1,0 +1,195 @@
+//! Keeps other issuers' keys current, on a thread of its own: no request ever waits for an issuer. What
+//! was had last stays in use for as long as nothing better can be had.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, SystemTime};
+
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::ForeignVerifier;
+use super::fetch::{Client, MAX_BYTES};
+use crate::token::issuer::config::{self, JwksUrl};
+use crate::token::jwks::{JwkSet, LeftOut};
+
+/// Where an issuer's keys come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Url(JwksUrl),
+    File(PathBuf),
+}
+
+impl Source {
+    /// `None` where the configuration names none; relative paths are relative to `folder`.
+    pub fn of(config: &config::Issuer, folder: &Path) -> Option<Self> {
+        let url = config.jwks.as_ref().map(|url| Self::Url(url.value.clone()));
+        let file = config.keys.as_ref();
+        url.or_else(|| file.map(|file| Self::File(folder.join(&file.value))))
+    }
+}
+
+/// Starts to keep the issuers' keys current, and waits a moment for the first of them: a gateway that says
+/// that it is ready should be.
+pub fn keep(issuers: Vec<(Arc<ForeignVerifier>, Source)>) {
+    if issuers.is_empty() {
+        return;
+    }
+    let (first_round, done) = mpsc::channel();
+    let work = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match (runtime, Client::new()) {
+            (Ok(runtime), Ok(client)) => runtime.block_on(keep_all(issuers, client, first_round)),
+            (Err(error), _) => log::error!("other issuers' keys can't be kept current: {error}"),
+            (_, Err(error)) => log::error!("other issuers' keys can't be kept current: {error}"),
+        }
+    };
+    let thread = std::thread::Builder::new().name("airside-issuers".to_owned());
+    match thread.spawn(work) {
+        // Ended by the last issuer's first attempt, which drops the sender.
+        Ok(_) => drop(done.recv_timeout(FIRST_ROUND)),
+        Err(error) => log::error!("other issuers' keys can't be kept current: {error}"),
+    }
+}
+
+async fn keep_all(
+    issuers: Vec<(Arc<ForeignVerifier>, Source)>,
+    client: Client,
+    first_round: Sender<()>,
+) {
+    let tasks = tokio::task::LocalSet::new();
+    for (issuer, source) in issuers {
+        let (client, first) = (client.clone(), first_round.clone());
+        tasks.spawn_local(async move {
+            match source {
+                Source::Url(url) => {
+                    let fetch = async || client.fetch(&url).await.map_err(|why| why.to_string());
+                    follow(&issuer, fetch, first).await;
+                }
+                Source::File(path) => watch(&issuer, &path, first).await,
+            }
+        });
+    }
+    drop(first_round);
+    tasks.await;
+}
+
+/// Fetches again and again: soon while there are no keys, now and then when there are, and when a token
+/// bears an unknown `kid`.
+pub(super) async fn follow<B: AsRef<[u8]>>(
+    issuer: &ForeignVerifier,
+    fetch: impl AsyncFn() -> Result<B, String>,
+    first: Sender<()>,
+) {
+    let mut first = Some(first);
+    let mut failures = 0;
+    // When a stranger may next be the cause of a fetch.
+    let mut wish_from = Instant::now();
+    loop {
+        issuer.keys.begin();
+        let fetched = fetch().await;
+        match fetched.and_then(|document| take(issuer, document.as_ref())) {
+            Ok(()) => failures = 0,
+            Err(why) => {
+                failures += 1;
+                complain(issuer, why);
+            }
+        }
+        drop(first.take());
+        let pause = match failures {
+            0 => EVERY,
+            _ if issuer.has_keys() => RETRY,
+            _ => RETRY.min(Duration::from_secs(1 << failures.min(5) >> 1)),
+        };
+        let wished = async {
+            sleep_until(wish_from).await;
+            issuer.keys.wake.notified().await;
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = wished => wish_from = Instant::now() + RETRY,
+        }
+    }
+}
+
+/// Reads the file whenever it is another one than before.
+async fn watch(issuer: &ForeignVerifier, path: &Path, first: Sender<()>) {
+    let mut first = Some(first);
+    let mut seen = None;
+    loop {
+        let found = state(path).await;
+        if found != seen || !issuer.has_keys() {
+            seen = found;
+            let read = read(path).await;
+            if let Err(why) = read.and_then(|document| take(issuer, &document)) {
+                complain(issuer, format!("{}: {why}", path.display()));
+            }
+        }
+        drop(first.take());
+        sleep(LOOK).await;
+    }
+}
+
+/// Makes keys of a document and publishes them.
+fn take(issuer: &ForeignVerifier, document: &[u8]) -> Result<(), String> {
+    let (keys, left_out) =
+        JwkSet::read(document, issuer.algorithms()).map_err(|why| why.to_string())?;
+    let count = keys.len();
+    let (name, recovered) = (issuer.name(), issuer.keys.succeeded());
+    if issuer.publish(keys) {
+        let left_out: Vec<_> = left_out.iter().map(LeftOut::to_string).collect();
+        match left_out.is_empty() {
+            true => log::info!("issuer {name}: {count} keys"),
+            false => log::info!(
+                "issuer {name}: {count} keys; left out: {}",
+                left_out.join("; ")
+            ),
+        }
+    } else if recovered {
+        log::info!("issuer {name}: its keys can be had again, and are the same");
+    }
+    Ok(())
+}
+
+/// The same trouble is told once.
+fn complain(issuer: &ForeignVerifier, why: String) {
+    let name = issuer.name();
+    let meanwhile = match issuer.has_keys() {
+        true => "the last ones stay in use",
+        false => "its tokens are answered 503 until then",
+    };
+    if let Some(why) = issuer.keys.failed(why) {
+        log::warn!("issuer {name}: no new keys: {why}; {meanwhile}");
+    }
+}
+
+async fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = tokio::fs::File::open(path).await;
+    let file = file.map_err(|error| error.to_string())?;
+    let mut document = Vec::new();
+    let mut file = file.take(MAX_BYTES as u64 + 1);
+    let length = file.read_to_end(&mut document).await;
+    match length.map_err(|error| error.to_string())? {
+        0..=MAX_BYTES => Ok(document),
+        _ => Err(format!("it has more than {MAX_BYTES} bytes")),
+    }
+}
+
+/// What changes when a file is written or replaced.
+async fn state(path: &Path) -> Option<(SystemTime, u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let found = tokio::fs::metadata(path).await.ok()?;
+    Some((found.modified().ok()?, found.len(), found.ino()))
+}
+
+/// How soon a key that is no longer published is no longer taken.
+pub(super) const EVERY: Duration = Duration::from_secs(300);
+/// Between attempts, and between fetches that unknown keys cause.
+pub(super) const RETRY: Duration = Duration::from_secs(30);
+/// Between looks at a file.
+const LOOK: Duration = Duration::from_secs(1);
+/// An issuer that does not answer by then is waited for beside the traffic.
+const FIRST_ROUND: Duration = Duration::from_secs(2);
