@@ -167,12 +167,21 @@ fn estimate(cost: u32) -> Duration {
     began.elapsed() * 2_u32.saturating_pow(cost.saturating_sub(LEAST_COST))
 }
 
-/// A thread that hashes gives way to those that forward requests. Only this thread: the system's call means
-/// the one that makes it, on Linux.
+/// A thread that hashes gives way to those that forward requests: it runs where a core has nothing else to do,
+/// and is put aside the moment that one of them wakes. A nice value is not enough: what runs keeps its core
+/// for some milliseconds.
 fn step_back() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        log::debug!("a thread that hashes can't be made less urgent: {error}");
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+            set_thread_priority_and_policy, thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let done = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+        if let Err(error) = done {
+            log::debug!("a thread that hashes can't be made less urgent: {error:?}");
+        }
     }
 }
 
@@ -181,6 +190,3 @@ fn step_back() {
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Costs of some microseconds.
 const LEAST_COST: u32 = 4;
-/// A tenth of the share of an ordinary thread, where both want the core.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
