@@ -4,4 +4,4 @@ mod api;
 mod health;
 
 pub use api::router;
-pub use health::Readiness;
+pub use health::{Check, Readiness};

@@ -8,7 +8,9 @@ use super::{Config, Route};
 use crate::base::net::is_loopback;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
+
 use crate::route::router::Matcher;
+use crate::upstream;
 
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
 /// knows what the file has, also where that could not be read.
@@ -19,6 +21,10 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     addresses_differ(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
+    for (name, keys) in config.upstreams.iter() {
+        upstream::check::check(name, keys, report);
+    }
+    attempts_fit_their_route(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -158,6 +164,31 @@ fn admin_is_guarded(config: &Config, report: &mut Report) {
         );
         let problem = Problem::error(Code::MissingKey, admin.listen.place, message);
         report.push(problem.help("add `token: ${env:ADMIN_TOKEN}`, or listen on 127.0.0.1"));
+    }
+}
+
+/// A route's `timeout` may end a request before its upstream's attempts are used up.
+fn attempts_fit_their_route(config: &Config, report: &mut Report) {
+    for route in config.routes() {
+        let Some(timeout) = config.policies(route).timeout else {
+            continue;
+        };
+        if timeout.value.is_zero() {
+            let message = "`timeout` must not be zero";
+            report.push(Problem::error(Code::InvalidValue, timeout.place, message));
+        }
+        let split = route
+            .targets
+            .upstream
+            .iter()
+            .flat_map(|split| &split.value.0);
+        let upstreams = split.filter_map(|(name, _)| config.upstreams.find(&name.value));
+        let attempts = upstreams.filter_map(upstream::check::attempts);
+        for (attempts, all, place) in attempts.filter(|(_, all, _)| *all > timeout.value) {
+            let what = format!("`timeout` of the route `{}`", route.name());
+            let problem = upstream::check::too_long(attempts, all, place, &what, timeout.value);
+            report.push(problem.related(timeout.place, "this one"));
+        }
     }
 }
 

@@ -20,10 +20,11 @@ use crate::route::Router;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
 use crate::upstream::Cluster;
+use crate::upstream::settings::Settings;
 
 /// Makes a plan; `None` where the report has a reason against it.
 pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<Plan> {
-    let parts = Parts::new(config, shared, report);
+    let parts = Parts::new(config, shared);
     let compiled: Vec<(Matcher, Route)> = config
         .routes()
         .iter()
@@ -50,6 +51,7 @@ pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<
         },
         router: Router::new(&matchers),
         routes,
+        clusters: parts.into_clusters(),
     })
 }
 
@@ -63,28 +65,22 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(config: &'a Config, shared: &'a Shared, report: &mut Report) -> Self {
+    fn new(config: &'a Config, shared: &'a Shared) -> Self {
         let limits = config.limits.iter();
         let limits = limits.filter_map(|(name, keys)| {
             let limit = Limit::new(name.value.as_str().into(), keys)?;
             Some((name.value.as_str(), Arc::new(limit)))
         });
         let mut clusters = HashMap::new();
-        for (group, (name, upstream)) in config.upstreams.iter().enumerate() {
-            if upstream.servers.value.is_empty() {
-                let message = format!("the upstream `{}` has no server", name.value);
-                report.push(Problem::error(
-                    Code::InvalidValue,
-                    upstream.servers.place,
-                    message,
-                ));
-            }
-            let cluster = Cluster::new(&name.value, group as u64, upstream);
-            clusters.insert(name.value.clone(), Arc::new(cluster));
+        for (name, keys) in config.upstreams.iter() {
+            let cluster = shared.upstreams.prepare(&name.value, Settings::new(keys));
+            clusters.insert(name.value.clone(), cluster);
         }
         if let Some(address) = shared.identity {
-            let cluster = Cluster::single(IDENTITY, u64::MAX, address);
-            clusters.insert(IDENTITY.to_owned(), Arc::new(cluster));
+            let cluster = shared
+                .upstreams
+                .prepare(IDENTITY, Settings::single(address));
+            clusters.insert(IDENTITY.to_owned(), cluster);
         }
         let issuers = shared.issuers.iter();
         Self {
@@ -96,6 +92,13 @@ impl<'a> Parts<'a> {
                 .map(|(name, verifier)| (name.as_str(), verifier.clone()))
                 .collect(),
         }
+    }
+
+    /// By name.
+    fn into_clusters(self) -> Vec<Arc<Cluster>> {
+        let mut clusters: Vec<_> = self.clusters.into_values().collect();
+        clusters.sort_by(|one, other| one.name.cmp(&other.name));
+        clusters
     }
 
     fn route(&self, route: &config::Route, report: &mut Report) -> Option<(Matcher, Route)> {
@@ -120,6 +123,7 @@ impl<'a> Parts<'a> {
                 name,
                 pipeline,
                 target: target?,
+                timeout: keys.timeout.map(|timeout| timeout.value),
             },
         ))
     }

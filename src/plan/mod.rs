@@ -1,10 +1,12 @@
 //! A configuration made ready to serve: immutable, and swapped whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::net::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
+use crate::upstream::Cluster;
 
 mod compile;
 mod shared;
@@ -21,6 +23,8 @@ pub struct Plan {
     pub router: Router,
     /// In the file's order; the router knows them by their index.
     pub routes: Vec<Route>,
+    /// All upstreams, those without a route too.
+    pub clusters: Vec<Arc<Cluster>>,
 }
 
 /// What holds before a route is known.
@@ -40,6 +44,8 @@ pub struct Route {
     pub name: Arc<str>,
     pub pipeline: Pipeline,
     pub target: Target,
+    /// The longest that a request may take.
+    pub timeout: Option<Duration>,
 }
 
 impl Plan {

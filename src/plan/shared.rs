@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::policy::auth::BUILT_IN;
 use crate::token::{KeyRing, Verifier};
+use crate::upstream::Registry;
 
 /// Issuers and services of this process.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub struct Shared {
     pub issuers: Vec<(String, Arc<Verifier>)>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
+    /// What is known of upstreams.
+    pub upstreams: Arc<Registry>,
 }
 
 impl Shared {
@@ -32,6 +35,7 @@ impl Shared {
             return Self {
                 issuers: others.collect(),
                 identity: None,
+                upstreams: Arc::default(),
             };
         }
         // Where the section is wrong, its own problem is told; names that lead to it are right all the same.
@@ -46,6 +50,7 @@ impl Shared {
         Self {
             issuers: std::iter::once(built_in).chain(others).collect(),
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
+            upstreams: Arc::default(),
         }
     }
 }

@@ -28,8 +28,8 @@ keys! {
         pub request_headers: Option<headers::Edit>,
         /// Changes the head of every answer, refusals too.
         pub response_headers: Option<headers::Edit>,
-        /// The longest that a request may take.
-        pub timeout: Option<Duration>; unbuilt,
+        /// The longest that a request may take, from its head to the end of its answer.
+        pub timeout: Option<At<Duration>>,
     }
 }
 mappings!(Keys);

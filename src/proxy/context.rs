@@ -1,17 +1,21 @@
 //! What the phases of one request hand to each other.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
+use smallvec::SmallVec;
+use tokio::time::Instant;
 
+use super::alarm::{Alarm, Bound};
 use super::traffic::InFlight;
 use crate::base::id::{RequestId, TraceParent};
 use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
-use crate::upstream::{Cluster, Lease};
+use crate::upstream::{Cluster, Lease, NoLease, Ticket};
 
 /// One request. It keeps the plan that it began with until it ends.
 pub struct Context {
@@ -25,7 +29,25 @@ pub struct Context {
     pub normalised: Option<String>,
     pub findings: Findings,
     pub cluster: Option<Arc<Cluster>>,
+    /// The request's place in the upstream, until it is over.
+    pub ticket: Option<Ticket>,
+    /// The caller as a number, where the balance goes by it.
+    pub key: u64,
     pub lease: Option<Lease>,
+    /// Where attempts failed.
+    pub tried: SmallVec<[SocketAddr; 2]>,
+    pub alarm: Alarm,
+    /// When the pipeline had let it through.
+    pub forwarded: Option<Instant>,
+    /// Has the present attempt brought the head of the answer that the client gets?
+    pub answered: bool,
+    /// What the request ran out of.
+    pub bound: Option<Bound>,
+    pub no_lease: Option<NoLease>,
+    /// Attempts that met a connection which the server had closed before.
+    pub stale: u32,
+    /// Why there was no further attempt, where there might have been.
+    pub not_retried: Option<&'static str>,
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
@@ -61,7 +83,17 @@ impl Context {
             normalised: None,
             findings: Findings::default(),
             cluster: None,
+            ticket: None,
+            key: 0,
             lease: None,
+            tried: SmallVec::new(),
+            alarm: Alarm::current(),
+            forwarded: None,
+            answered: false,
+            bound: None,
+            no_lease: None,
+            stale: 0,
+            not_retried: None,
             server: None,
             attempts: 0,
             attempt: None,
@@ -79,6 +111,7 @@ impl Context {
 
     /// The attempt that is going on is over: its server is free again.
     pub fn end_attempt(&mut self) {
+        self.alarm.off();
         if let Some(began) = self.attempt.take() {
             self.upstream_time += began.elapsed();
         }

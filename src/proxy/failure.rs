@@ -1,25 +1,48 @@
 //! From Pingora's errors to the refusals of the contract.
 
+use http::{HeaderValue, header};
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::Context;
 use crate::base::reply::{Refusal, Reply};
+use crate::upstream::cluster::seconds;
+use crate::upstream::{Cluster, NoLease};
 
 /// The body grew above the route's `max_body` while it was passing.
 pub const BODY_TOO_LARGE: ErrorType = ErrorType::new("BodyTooLarge");
-/// The upstream has no server to choose.
-pub const NO_SERVER: ErrorType = ErrorType::new("NoServer");
+/// No server for another attempt; what the client is told is in the context.
+pub const NO_LEASE: ErrorType = ErrorType::new("NoLease");
+/// The request's time was up before an attempt.
+pub const TOO_LATE: ErrorType = ErrorType::new("TooLate");
+
+/// What a client gets for which there is no server.
+pub fn no_lease(cluster: &Cluster, why: NoLease, now: u64) -> Reply {
+    let reply = Reply::refuse(Refusal::NoHealthyUpstream);
+    match why {
+        NoLease::NoServer => after(reply.reason("no_server"), cluster.retry_after(now)),
+        NoLease::BreakerOpen(millis) => after(reply.reason("breaker_open"), seconds(millis)),
+    }
+}
+
+/// With `Retry-After`, in seconds.
+pub fn after(reply: Reply, seconds: u64) -> Reply {
+    reply.header(header::RETRY_AFTER, HeaderValue::from(seconds))
+}
 
 /// What the client is told, or `None` where nobody is left to tell.
-pub fn reply(error: &Error, context: &Context) -> Option<Reply> {
+pub fn reply(error: &Error, context: &Context, now: u64) -> Option<Reply> {
     use ErrorType::*;
     let etype = error.etype();
     if *etype == BODY_TOO_LARGE {
         return Some(Reply::refuse(Refusal::BodyTooLarge).reason("body"));
     }
-    if *etype == NO_SERVER {
-        let reply = Reply::refuse(Refusal::NoHealthyUpstream).reason("no_server");
-        return Some(reply.header(http::header::RETRY_AFTER, http::HeaderValue::from(1)));
+    if let (Some(why), Some(cluster)) = (context.no_lease, &context.cluster)
+        && *etype == NO_LEASE
+    {
+        return Some(no_lease(cluster, why, now));
+    }
+    if let Some(bound) = context.bound {
+        return Some(Reply::refuse(Refusal::UpstreamTimeout).reason(bound.reason()));
     }
     let reply = match error.esource() {
         ErrorSource::Upstream => match etype {

@@ -9,6 +9,7 @@ use super::context::{Context, Id};
 use crate::policy::auth::{
     X_AUTH_EMAIL, X_AUTH_ISSUER, X_AUTH_ROLES, X_AUTH_USER, is_identity_header,
 };
+use crate::upstream::config::Host;
 
 /// What the client's connection says of the request.
 pub struct Connection {
@@ -27,6 +28,7 @@ pub fn write(
     target(upstream, context)?;
     origin(upstream, connection, context)?;
     caller(upstream, context)?;
+    host(upstream, context)?;
     if let Some(route) = context.route() {
         route.pipeline.forward(upstream);
     }
@@ -142,6 +144,18 @@ fn origin(upstream: &mut RequestHeader, connection: &Connection, context: &Conte
         upstream.insert_header(TRACEPARENT, value)?;
     }
     Ok(())
+}
+
+/// The server's own name, where the upstream wants that. Whom the client asked for is in `X-Forwarded-Host`.
+fn host(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
+    let cluster = context.cluster.as_ref();
+    if cluster.is_none_or(|cluster| cluster.settings.host == Host::Preserve) {
+        return Ok(());
+    }
+    match &context.lease {
+        Some(lease) => upstream.insert_header(header::HOST, lease.endpoint.authority.clone()),
+        None => Ok(()),
+    }
 }
 
 /// Who calls, on routes that asked.

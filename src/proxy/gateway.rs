@@ -1,7 +1,8 @@
 //! The phases of a request, in Pingora's order.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -10,15 +11,15 @@ use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::*;
+use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::upstreams::peer::HttpPeer;
-use rand::RngExt;
 
 use super::context::{Context, Id};
-use super::failure::{BODY_TOO_LARGE, NO_SERVER};
+use super::failure::BODY_TOO_LARGE;
 use super::forward::{Connection, TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
 use super::traffic::Traffic;
-use super::{answer, failure, forward, intake, record};
+use super::{answer, attempt, failure, forward, intake, record};
 use crate::base::clock::Clock;
 use crate::base::id::TraceParent;
 use crate::base::net;
@@ -102,7 +103,7 @@ impl Gateway {
         if asked.path != header.uri.path() {
             context.normalised = Some(asked.path.into_owned());
         }
-        Ok(())
+        attempt::begin(header, context, self.clock.monotonic_millis())
     }
 }
 
@@ -150,19 +151,47 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        context.end_attempt();
-        context.attempts += 1;
-        let cluster = context
-            .cluster
-            .as_ref()
-            .or_err(InternalError, "no upstream was chosen")?;
-        let lease = cluster.lease(|below| rand::rng().random_range(0..below.max(1)));
-        let lease = lease.or_err(NO_SERVER, "the upstream has no server")?;
-        let peer = cluster.peer(&lease.endpoint);
-        context.server = Some(lease.endpoint.name.clone());
-        context.lease = Some(lease);
-        context.attempt = Some(Instant::now());
-        Ok(Box::new(peer))
+        attempt::next(context, || self.clock.monotonic_millis()).await
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let now = self.clock.monotonic_millis();
+        attempt::not_connected(session, context, &mut error, now);
+        error
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        _: &HttpPeer,
+        connection: RawFd,
+        _: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.alarm.watch(connection);
+        attempt::set_alarm(context);
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        let now = self.clock.monotonic_millis();
+        attempt::broken(session, context, &mut error, reused, now);
+        error
     }
 
     async fn upstream_request_filter(
@@ -187,11 +216,47 @@ impl ProxyHttp for Gateway {
         _: bool,
         context: &mut Context,
     ) -> Result<()> {
-        context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        if let Some(chunk) = body {
+            context.body_bytes += chunk.len() as u64;
+            // The server's time for the head begins with the request's last byte.
+            attempt::set_alarm(context);
+        }
         match context.findings.max_body {
             Some(most) if context.body_bytes > most => Error::e_explain(BODY_TOO_LARGE, "max_body"),
             _ => Ok(()),
         }
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let status = response.status;
+        let interim = status.is_informational() && status != http::StatusCode::SWITCHING_PROTOCOLS;
+        match interim {
+            true => Ok(()),
+            false => attempt::answered(session, context, status, self.clock.monotonic_millis()),
+        }
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if context.alarm.rang().is_some() {
+            // Where the close ends an answer, one that was cut would look whole.
+            return Error::e_explain(ReadTimedout, "the answer was cut off");
+        }
+        match is_end {
+            true => context.alarm.off(),
+            false => attempt::set_alarm(context),
+        }
+        Ok(None)
     }
 
     async fn response_filter(
@@ -230,12 +295,16 @@ impl ProxyHttp for Gateway {
         let written = session
             .response_written()
             .is_some_and(|head| !head.status.is_informational());
-        let Some(reply) = failure::reply(error, context).filter(|_| !written) else {
-            context.reason = "client_gone";
-            return FailToProxy {
-                error_code: 0,
-                can_reuse_downstream: false,
-            };
+        let reply = failure::reply(error, context, self.clock.monotonic_millis());
+        let reply = match reply {
+            Some(reply) if !written => reply,
+            late => {
+                context.reason = late.map_or("client_gone", |reply| reply.reason);
+                return FailToProxy {
+                    error_code: 0,
+                    can_reuse_downstream: false,
+                };
+            }
         };
         // After a failed attempt Pingora closes the connection, whatever is returned here: say so.
         if context.attempts > 0 {

@@ -1,7 +1,10 @@
 //! The request's way through Pingora's phases. `gateway` is the only implementation of `ProxyHttp`; a
 //! phase there is a few lines, and the words are in the files beside it.
 
+mod alarm;
 mod answer;
+mod app;
+mod attempt;
 mod context;
 mod failure;
 mod forward;
@@ -10,5 +13,6 @@ mod intake;
 mod record;
 mod traffic;
 
+pub use app::Edge;
 pub use gateway::Gateway;
 pub use traffic::Traffic;

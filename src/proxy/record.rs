@@ -53,6 +53,7 @@ pub fn of(
         }),
         code: context.refusal.map(|refusal| refusal.code()),
         reason,
+        not_retried: context.not_retried,
         text: text(session, context, log),
     }
 }

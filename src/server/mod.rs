@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use pingora::proxy::http_proxy_service;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::admin::{self, Readiness};
@@ -18,14 +18,17 @@ use crate::config::{Config, Threads};
 use crate::identity::Identity;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
-use crate::proxy::{Gateway, Traffic};
+use crate::proxy::{Edge, Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
+use crate::upstream::Registry;
 
 mod axum_app;
 mod preflight;
 mod stop;
+mod upkeep;
 
 use axum_app::AxumApp;
+use upkeep::Upkeep;
 
 /// A gateway that is ready to run.
 pub struct Assembly {
@@ -35,6 +38,8 @@ pub struct Assembly {
     traffic: Traffic,
     identity: Option<Identity>,
     access_log: Arc<AccessLog>,
+    upstreams: Arc<Registry>,
+    names: Option<SocketAddr>,
     apps: Vec<App>,
 }
 
@@ -47,6 +52,8 @@ pub enum StartError {
     Identity(#[from] crate::identity::OpenError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
+    #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]
+    Dns(String),
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("can't listen on {address} ({purpose}): {why}")]
@@ -85,11 +92,14 @@ impl Assembly {
                 .identity
                 .given()
                 .map(|identity| identity.listen.value),
+            upstreams: Arc::default(),
         };
+        let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
         let Some(plan) = plan::compile(&config, &shared, &mut report) else {
             return Err(StartError::Config(report.sorted()));
         };
+        shared.upstreams.commit(&plan.clusters);
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
         Ok(Self {
@@ -98,6 +108,8 @@ impl Assembly {
             traffic: Traffic::default(),
             identity,
             access_log: Arc::new(access_log),
+            upstreams: shared.upstreams,
+            names,
             apps: Vec::new(),
             config,
         })
@@ -141,12 +153,15 @@ impl Assembly {
             self.traffic.clone(),
             self.access_log.clone(),
         );
-        let mut edge = http_proxy_service(&server.configuration, gateway);
+        let edge = Edge::new(gateway, &server.configuration);
+        let mut edge = Service::new("edge".to_owned(), edge);
         for listener in self.config.listeners() {
             edge.add_tcp(&listener.address.value.to_string());
         }
         edge.threads = Some(self.threads());
         server.add_service(edge);
+        let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);
+        server.add_service(background_service("upstreams", upkeep));
         for app in self.apps {
             let mut service = Service::new(app.name, AxumApp::new(app.router));
             service.add_tcp(&app.address.to_string());
@@ -178,6 +193,7 @@ impl Assembly {
                 })
             }),
         );
+        readiness.add("upstreams", upkeep::readiness(self.upstreams.clone()));
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
             let (address, router) = (config.listen.value, identity.router());
             let checked = identity.clone();
@@ -206,11 +222,23 @@ impl Assembly {
         }
     }
 
+    /// Unused connections to all servers together.
+    fn pool(&self) -> usize {
+        let upstreams = self.config.upstreams.iter();
+        let kept = upstreams.map(|(_, upstream)| {
+            let servers = upstream.servers.value.len();
+            servers * upstream.keepalive.unwrap_or_default() as usize
+        });
+        kept.sum::<usize>().max(1_024)
+    }
+
     fn server_conf(&self) -> ServerConf {
         ServerConf {
             threads: self.threads(),
             // A pool smaller than the concurrency costs a connection a request.
-            upstream_keepalive_pool_size: 1_024,
+            upstream_keepalive_pool_size: self.pool(),
+            // Ours are bounded by `retry.attempts`, and by `MOST_STALE` in `proxy/attempt.rs`.
+            max_retries: 24,
             // Our own stop waits for what is in flight; Pingora's would sleep in full, even when idle.
             grace_period_seconds: Some(0),
             graceful_shutdown_timeout_seconds: Some(1),
