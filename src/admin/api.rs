@@ -11,13 +11,19 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::json;
 
-use super::Readiness;
+use super::{Readiness, upstreams};
+use crate::base::clock::Clock;
 use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
 use crate::plan::{Plan, Target};
 
 /// The endpoints; with a `token`, only for those who bring it.
-pub fn router(readiness: Readiness, plan: Arc<ArcSwap<Plan>>, token: Option<Secret>) -> Router {
+pub fn router(
+    readiness: Readiness,
+    plan: Arc<ArcSwap<Plan>>,
+    clock: Clock,
+    token: Option<Secret>,
+) -> Router {
     let guard = move |request: Request, next: Next| {
         let allowed = token
             .as_ref()
@@ -33,7 +39,9 @@ pub fn router(readiness: Readiness, plan: Arc<ArcSwap<Plan>>, token: Option<Secr
     let health = Router::new()
         .route("/healthz", get(|| async { Json(json!({ "alive": true })) }))
         .route("/readyz", get(ready).with_state(readiness));
-    let view = Router::new().route("/routes", get(routes).with_state(plan));
+    let view = Router::new()
+        .route("/routes", get(routes).with_state(plan.clone()))
+        .merge(upstreams::router(plan, clock));
     health
         .merge(view.layer(middleware::from_fn(guard)))
         .fallback(|| async { refuse(Refusal::NoRoute) })
@@ -76,7 +84,7 @@ async fn routes(State(plan): State<Arc<ArcSwap<Plan>>>) -> Response {
     Json(json!({ "routes": routes })).into_response()
 }
 
-fn refuse(refusal: Refusal) -> Response {
+pub(super) fn refuse(refusal: Refusal) -> Response {
     let status =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, refusal.body("", None)).into_response();

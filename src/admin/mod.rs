@@ -2,6 +2,7 @@
 
 mod api;
 mod health;
+mod upstreams;
 
 pub use api::router;
 pub use health::{Check, Readiness};

@@ -99,8 +99,14 @@ impl Alarm {
         self.0.due.store(due.max(1), Ordering::Relaxed);
     }
 
-    pub fn off(&self) {
+    /// Nothing is due, for now.
+    pub fn rest(&self) {
         self.0.due.store(0, Ordering::Relaxed);
+    }
+
+    /// Nothing is due, and the connection is another's.
+    pub fn off(&self) {
+        self.rest();
         self.0.connection.store(-1, Ordering::Relaxed);
     }
 

@@ -12,7 +12,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::alarm::Bound;
-use super::context::Context;
+use super::context::{Context, Stage};
 use super::failure;
 use crate::base::reply::{Refusal, Reply};
 use crate::upstream::balance::Wish;
@@ -64,7 +64,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     }
     context.attempts += 1;
     context.alarm.forget();
-    context.answered = false;
+    context.stage = Stage::Sending;
     context.body_bytes = 0;
     let left = left(context);
     if let Some((Duration::ZERO, bound)) = left {
@@ -124,27 +124,35 @@ fn deadline(context: &Context) -> Option<(Instant, Bound)> {
     route.into_iter().chain(total).min_by_key(|(at, _)| *at)
 }
 
-/// Sets the alarm to what holds now: before the answer's head the server has its time from the last byte that it
-/// was sent, after it from the last byte that it sent.
+/// Sets the alarm to what holds now. Before the answer's head the server has its time once it has the whole request:
+/// a client that is slow to send is no fault of its. After the head it has its time from the last byte.
 pub fn set_alarm(context: &Context) {
     let Some(cluster) = &context.cluster else {
         return;
     };
     let timeouts = &cluster.settings.timeouts;
-    let step = match context.answered {
-        false => Some((timeouts.first_byte, Bound::FirstByte)),
-        // Where it is the longer one, Pingora's own bound is as long: see `upstream/peer.rs`.
-        true => (timeouts.idle < timeouts.first_byte).then_some((timeouts.idle, Bound::Idle)),
+    let step = match context.stage {
+        Stage::Sending => None,
+        Stage::Sent => Some((timeouts.first_byte, Bound::FirstByte)),
+        Stage::Answered | Stage::Tunnel => Some((timeouts.idle, Bound::Idle)),
     };
     let step = step.map(|(within, bound)| (Instant::now() + within, bound));
-    let nearest = step
-        .into_iter()
-        .chain(deadline(context))
-        .min_by_key(|(at, _)| *at);
-    match nearest {
+    // Who talks through a tunnel is not timed by the request that opened it.
+    let deadline = deadline(context).filter(|_| context.stage != Stage::Tunnel);
+    match step.into_iter().chain(deadline).min_by_key(|(at, _)| *at) {
         Some((at, bound)) => context.alarm.set(at, bound),
-        None => context.alarm.off(),
+        None => context.alarm.rest(),
     }
+}
+
+/// A part of the request goes to the server, or the last of it.
+pub fn sent(context: &mut Context, is_end: bool) {
+    match (context.stage, is_end) {
+        (Stage::Sending, true) => context.stage = Stage::Sent,
+        (Stage::Tunnel, false) => {}
+        _ => return,
+    }
+    set_alarm(context);
 }
 
 /// No connection: nothing of this attempt was sent, so that any method may go elsewhere.
@@ -162,7 +170,10 @@ pub fn not_connected(session: &Session, context: &mut Context, error: &mut Error
 /// The connection was there, and then something went wrong.
 pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reused: bool, now: u64) {
     context.alarm.off();
-    context.bound = context.alarm.rang();
+    context.bound = context
+        .alarm
+        .rang()
+        .or_else(|| bound_of(error, context.stage));
     if *error.etype() == STATUS {
         // It was decided when the status came.
         return error.set_retry(true);
@@ -173,8 +184,9 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
     let on = match (context.bound, error.esource(), error.etype()) {
         // Whose fault it is that the time is up can't be told.
         (Some(Bound::Total | Bound::Route), _, _) => return,
+        // Nobody said anything in a tunnel.
+        (Some(Bound::Idle), _, _) if context.stage == Stage::Tunnel => return,
         (Some(_), _, _) => RetryOn::S504,
-        (None, ErrorSource::Upstream, ReadTimedout | WriteTimedout) => RetryOn::S504,
         // An unused connection that the server closed before it knew of the request: not a failure of its, and what
         // may be repeated is, on another connection.
         (None, ErrorSource::Upstream, _) if stale && !begun && is_repeatable(session) => {
@@ -214,13 +226,22 @@ pub fn answered(
     {
         return Error::e_explain(STATUS, "a status that is tried again");
     }
-    context.answered = true;
-    match status {
-        // Who talks through a tunnel is not timed by the request that opened it.
-        StatusCode::SWITCHING_PROTOCOLS => context.alarm.off(),
-        _ => set_alarm(context),
-    }
+    context.stage = match status {
+        StatusCode::SWITCHING_PROTOCOLS => Stage::Tunnel,
+        _ => Stage::Answered,
+    };
+    set_alarm(context);
     Ok(())
+}
+
+/// Which bound one of Pingora's own timers stands for.
+fn bound_of(error: &Error, stage: Stage) -> Option<Bound> {
+    let begun = matches!(stage, Stage::Answered | Stage::Tunnel);
+    match (error.esource(), error.etype()) {
+        (ErrorSource::Upstream, ReadTimedout) if !begun => Some(Bound::FirstByte),
+        (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Bound::Idle),
+        _ => None,
+    }
 }
 
 fn settle(context: &mut Context, success: bool, now: u64) {

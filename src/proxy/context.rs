@@ -39,8 +39,8 @@ pub struct Context {
     pub alarm: Alarm,
     /// When the pipeline had let it through.
     pub forwarded: Option<Instant>,
-    /// Has the present attempt brought the head of the answer that the client gets?
-    pub answered: bool,
+    /// How far the present attempt is.
+    pub stage: Stage,
     /// What the request ran out of.
     pub bound: Option<Bound>,
     pub no_lease: Option<NoLease>,
@@ -60,6 +60,19 @@ pub struct Context {
     pub refusal: Option<Refusal>,
     pub reason: &'static str,
     _in_flight: InFlight,
+}
+
+/// What an attempt waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The rest of the request, from the client.
+    Sending,
+    /// The answer's head.
+    Sent,
+    /// The rest of the answer.
+    Answered,
+    /// Either side, after a switch of protocols.
+    Tunnel,
 }
 
 /// A request's id: made here, or brought by a trusted proxy.
@@ -89,7 +102,7 @@ impl Context {
             tried: SmallVec::new(),
             alarm: Alarm::current(),
             forwarded: None,
-            answered: false,
+            stage: Stage::Sending,
             bound: None,
             no_lease: None,
             stale: 0,

@@ -47,9 +47,6 @@ pub fn reply(error: &Error, context: &Context, now: u64) -> Option<Reply> {
     let reply = match error.esource() {
         ErrorSource::Upstream => match etype {
             ConnectTimedout => Reply::refuse(Refusal::UpstreamTimeout).reason("connect_timeout"),
-            ReadTimedout | WriteTimedout => {
-                Reply::refuse(Refusal::UpstreamTimeout).reason("read_timeout")
-            }
             ConnectRefused => Reply::refuse(Refusal::UpstreamUnreachable).reason("connect_refused"),
             ConnectionClosed | ReadError | WriteError => {
                 Reply::refuse(Refusal::UpstreamUnreachable).reason("connection_closed")

@@ -28,7 +28,7 @@ pub fn write(
     target(upstream, context)?;
     origin(upstream, connection, context)?;
     caller(upstream, context)?;
-    host(upstream, context)?;
+    server(upstream, context)?;
     if let Some(route) = context.route() {
         route.pipeline.forward(upstream);
     }
@@ -146,16 +146,19 @@ fn origin(upstream: &mut RequestHeader, connection: &Connection, context: &Conte
     Ok(())
 }
 
-/// The server's own name, where the upstream wants that. Whom the client asked for is in `X-Forwarded-Host`.
-fn host(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
-    let cluster = context.cluster.as_ref();
-    if cluster.is_none_or(|cluster| cluster.settings.host == Host::Preserve) {
+/// What is said to this server alone. Whom the client asked for is in `X-Forwarded-Host`.
+fn server(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
+    let (Some(cluster), Some(lease)) = (&context.cluster, &context.lease) else {
         return Ok(());
+    };
+    if cluster.settings.host == Host::Upstream {
+        upstream.insert_header(header::HOST, lease.endpoint.authority.clone())?;
     }
-    match &context.lease {
-        Some(lease) => upstream.insert_header(header::HOST, lease.endpoint.authority.clone()),
-        None => Ok(()),
+    // An upgrade needs the header for itself, and is no connection to keep.
+    if !cluster.keeps(&lease.endpoint) && !upstream.headers.contains_key(header::UPGRADE) {
+        upstream.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
     }
+    Ok(())
 }
 
 /// Who calls, on routes that asked.

@@ -213,14 +213,11 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        is_end: bool,
         context: &mut Context,
     ) -> Result<()> {
-        if let Some(chunk) = body {
-            context.body_bytes += chunk.len() as u64;
-            // The server's time for the head begins with the request's last byte.
-            attempt::set_alarm(context);
-        }
+        context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        attempt::sent(context, is_end);
         match context.findings.max_body {
             Some(most) if context.body_bytes > most => Error::e_explain(BODY_TOO_LARGE, "max_body"),
             _ => Ok(()),

@@ -209,7 +209,7 @@ impl Assembly {
         }
         if let Some(config) = self.config.admin.given() {
             let token = config.token.as_ref().map(|token| token.value.0.clone());
-            let router = admin::router(readiness, self.plan.clone(), token);
+            let router = admin::router(readiness, self.plan.clone(), self.clock.clone(), token);
             let address = config.listen.value;
             self.add("admin", address, router);
         }

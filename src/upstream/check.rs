@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::config::{Address, Balance, Timeouts, Upstream};
+use super::config::{Address, Balance, RetryOn, Timeouts, Upstream};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::units::show_duration;
 use crate::base::yaml::{At, Place};
@@ -18,13 +18,17 @@ pub fn check(name: &At<String>, upstream: &Upstream, report: &mut Report) {
 }
 
 /// The longest that an upstream's attempts may take together, where it has more than one: pauses between them are
-/// short.
+/// short. Where nothing but a missing connection is tried again, attempts end with `connect`.
 pub fn attempts(upstream: &Upstream) -> Option<(u32, Duration, Place)> {
     let retry = upstream.retry.as_ref()?;
     let timeouts = &upstream.timeouts.value;
     let attempts = retry.value.attempts.0;
-    let all = (timeouts.connect + timeouts.first_byte).saturating_mul(attempts);
-    (attempts > 1).then_some((attempts, all, retry.place))
+    let only_connect = retry.value.on.iter().all(|on| *on == RetryOn::Connect);
+    let each = match only_connect {
+        true => timeouts.connect,
+        false => timeouts.connect + timeouts.first_byte,
+    };
+    (attempts > 1).then(|| (attempts, each.saturating_mul(attempts), retry.place))
 }
 
 fn servers(name: &At<String>, upstream: &Upstream, report: &mut Report) {
@@ -99,9 +103,11 @@ fn limits(upstream: &Upstream, report: &mut Report) {
             .all(|server| matches!(server.value.address, Address::Socket(_)));
         let room = servers.len() as f64 * value.max_ejected.0;
         if fixed && !servers.is_empty() && room + 1e-9 < 1.0 {
+            let share = value.max_ejected.0 * 100.0;
+            let count = servers.len();
             let message = format!(
-                "`ejection` has no effect: `max_ejected` of {} is less than one server",
-                servers.len()
+                "`ejection` has no effect: {share}% of {count} server{} is less than one",
+                if count == 1 { "" } else { "s" }
             );
             report.push(Problem::warning(Code::InvalidValue, *place, message));
         }

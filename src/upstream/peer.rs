@@ -16,24 +16,27 @@ impl Cluster {
         peer.group_key = self.group;
         peer.options.connection_timeout = Some(within(timeouts.connect));
         peer.options.total_connection_timeout = Some(within(timeouts.connect));
-        // Pingora has one bound for every read; which one holds when is the alarm's to know.
-        peer.options.read_timeout = Some(timeouts.first_byte.max(timeouts.idle));
+        // Pingora has one bound for every read, and it runs while the client is slow to send. Which one holds when is
+        // the alarm's to know; this one only catches what that might miss.
+        peer.options.read_timeout = Some(timeouts.first_byte.max(timeouts.idle) + BACKSTOP);
         peer.options.write_timeout = Some(timeouts.idle);
-        peer.options.idle_timeout = Some(self.kept(endpoint));
+        peer.options.idle_timeout = Some(match self.keeps(endpoint) {
+            true => IDLE,
+            false => Duration::ZERO,
+        });
         peer
     }
 
-    /// How long the connection is kept unused after the answer. Those above `keepalive` are not: then no more than
-    /// that many can ever be idle.
-    fn kept(&self, endpoint: &Endpoint) -> Duration {
+    /// Is the connection of a request that is at this server now kept after the answer? Those above `keepalive` are
+    /// not: then no more than that many can ever be idle. Pingora has one pool for all, and a bound for it alone.
+    pub fn keeps(&self, endpoint: &Endpoint) -> bool {
         let most = self.settings.keepalive.unwrap_or(u32::MAX);
-        match endpoint.standing.in_flight() > most {
-            true => Duration::ZERO,
-            false => IDLE,
-        }
+        endpoint.standing.in_flight() <= most
     }
 }
 
+/// Above the 60 s that Pingora waits for a client's next byte: a slow client is never taken for a slow server.
+const BACKSTOP: Duration = Duration::from_secs(90);
 /// Below the 5 s after which Node's servers close an unused connection, because a request that meets the close is
 /// lost.
 const IDLE: Duration = Duration::from_secs(4);

@@ -116,7 +116,7 @@ mod tests {
     fn what_was_only_prepared_changes_nothing() {
         let registry = Registry::default();
         let first = registry.prepare("a", settings(1));
-        registry.commit(&[first.clone()]);
+        registry.commit(std::slice::from_ref(&first));
         let _ = registry.prepare("a", settings(2));
         let _ = registry.prepare("c", settings(2));
         assert_eq!(registry.all().len(), 1);

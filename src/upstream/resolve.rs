@@ -94,7 +94,7 @@ fn adopt(cluster: &Cluster, round: Round, failing: &mut HashSet<String>) -> Dura
 }
 
 /// Bounds of what DNS may say about when to ask again.
-const SHORTEST: Duration = Duration::from_secs(5);
+const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// After a failure: twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -36,3 +36,4 @@ mod support;
 mod targets;
 mod tokens;
 mod tour;
+mod upstreams;

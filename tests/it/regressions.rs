@@ -185,3 +185,16 @@ fn a_client_of_http_1_0_got_chunks() {
         assert_eq!(origin.last().head.line, "GET /a HTTP/1.1");
     }
 }
+
+/// The log said `client_gone`, and the one who reads it looked in the wrong place.
+#[test]
+fn an_upstream_that_broke_off_its_answer_was_logged_as_the_client_leaving() {
+    let (airside, origin) = edge::start(ROUTE);
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    origin.on("/a", Answer::Bytes(half.to_vec()));
+    let mut raw = airside.raw();
+    raw.send(get("/a"));
+    assert!(raw.try_read("GET").is_err());
+    wait_for("the line", || airside.access_log().len() == 1);
+    assert_eq!(airside.access_log()[0]["reason"], "connection_closed");
+}

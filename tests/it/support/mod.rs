@@ -3,6 +3,7 @@
 
 pub mod bash;
 pub mod daemon;
+pub mod dns;
 pub mod edge;
 pub mod http;
 pub mod mariadb;

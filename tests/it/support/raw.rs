@@ -62,6 +62,11 @@ impl Raw {
         head.expect("an answer before the close")
     }
 
+    /// What comes next, for those who read it in their own way.
+    pub fn reader(&mut self) -> &mut BufReader<TcpStream> {
+        &mut self.stream
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn finish_sending(&mut self) {
         let _ = self.stream.get_ref().shutdown(Shutdown::Write);
