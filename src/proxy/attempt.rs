@@ -155,6 +155,16 @@ pub fn sent(context: &mut Context, is_end: bool) {
     set_alarm(context);
 }
 
+/// A part of the answer comes from the server, or the last of it.
+pub fn received(context: &Context, is_end: bool) {
+    match is_end && context.stage != Stage::Tunnel {
+        // From here on the connection may be another request's.
+        true => context.alarm.off(),
+        // What ends in a tunnel at first is the answer without a body that opened it.
+        false => set_alarm(context),
+    }
+}
+
 /// No connection: nothing of this attempt was sent, so that any method may go elsewhere.
 pub fn not_connected(session: &Session, context: &mut Context, error: &mut Error, now: u64) {
     error.set_retry(false);

@@ -249,10 +249,7 @@ impl ProxyHttp for Gateway {
             // Where the close ends an answer, one that was cut would look whole.
             return Error::e_explain(ReadTimedout, "the answer was cut off");
         }
-        match is_end {
-            true => context.alarm.off(),
-            false => attempt::set_alarm(context),
-        }
+        attempt::received(context, is_end);
         Ok(None)
     }
 
@@ -289,9 +286,11 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> FailToProxy {
         context.end_attempt();
-        let written = session
-            .response_written()
-            .is_some_and(|head| !head.status.is_informational());
+        // A switch of protocols is an answer: what comes after it is the tunnel's.
+        let written = session.response_written().is_some_and(|head| {
+            let status = head.status;
+            !status.is_informational() || status == http::StatusCode::SWITCHING_PROTOCOLS
+        });
         let reply = failure::reply(error, context, self.clock.monotonic_millis());
         let reply = match reply {
             Some(reply) if !written => reply,

@@ -35,7 +35,7 @@ fn counts(servers: &[&Origin], path: &str) -> Vec<usize> {
 async fn a_server_whose_probe_fails_gets_no_requests_until_it_is_well_again() {
     let servers = [Origin::start(), Origin::start()];
     let [good, bad] = servers.each_ref();
-    let keys = "balance: round_robin, health: { path: /healthz, every: 50ms, timeout: 50ms, unhealthy_after: 2, healthy_after: 2 }";
+    let keys = "balance: round_robin, health: { path: /healthz, every: 300ms, timeout: 300ms, unhealthy_after: 2, healthy_after: 2 }";
     let airside = start(&[good, bad], keys);
     wait_for("probes", || bad.count() > 2);
     let probe = bad.last();

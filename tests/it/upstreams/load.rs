@@ -11,9 +11,9 @@ use crate::support::server::Airside;
 use crate::support::wait::{wait_for, wait_until};
 
 const KEYS: &str = "\
-    health: { path: /healthz, every: 100ms, timeout: 100ms, unhealthy_after: 2, healthy_after: 2 }, \
+    health: { path: /healthz, every: 300ms, timeout: 300ms, unhealthy_after: 3, healthy_after: 2 }, \
     ejection: { failures: 2, for: 2s, max_ejected: 50% }, \
-    timeouts: { connect: 500ms, first_byte: 500ms }, \
+    timeouts: { connect: 1s, first_byte: 1s }, \
     retry: { attempts: 3, on: [connect, reset, 502, 503, 504], budget: 100% }";
 
 /// Four clients that ask without a pause until `work` is done. Brings how many answers there were; each must be 200.

@@ -130,22 +130,6 @@ fn an_upload_above_the_buffer_is_not_sent_twice_and_the_log_says_so() {
 }
 
 #[test]
-fn a_body_that_is_sent_again_is_counted_once() {
-    let (bad, good) = (Origin::start(), Origin::start());
-    bad.on("/a", Answer::Close);
-    let top = format!("upstreams:\n  origin: {{ servers: [\"{{bad}}\", \"{{good}}\"], {ALL} }}");
-    let routes = "  - { path: /*, upstream: origin, max_body: 1KiB }";
-    let airside = edge::with_top(&top, routes)
-        .set("bad", bad.address())
-        .set("good", good.address())
-        .start();
-    for _ in 0..2 {
-        let answer = airside.raw().exchange(put("/a", &"x".repeat(1_000)));
-        assert_eq!(answer.status, 200, "{}", answer.text());
-    }
-}
-
-#[test]
 fn attempts_are_bounded_and_the_last_answer_is_the_clients() {
     let servers = [Origin::start(), Origin::start(), Origin::start()];
     for (index, server) in servers.iter().enumerate() {

@@ -101,7 +101,8 @@ fn a_tunnel_outlives_the_time_of_the_request_that_opened_it_until_it_is_idle() {
         }
     };
     origin.on("/ws", Answer::Take(std::sync::Arc::new(echo)));
-    let top = "upstreams:\n  origin: { servers: [\"{origin}\"], timeouts: { idle: 800ms, total: 500ms } }";
+    let top =
+        "upstreams:\n  origin: { servers: [\"{origin}\"], timeouts: { idle: 2s, total: 500ms } }";
     let routes = "  - { path: /*, upstream: origin, timeout: 500ms }";
     let airside = edge::with_top(top, routes).origin(&origin).start();
     let mut raw = airside.raw();
@@ -120,7 +121,8 @@ fn a_tunnel_outlives_the_time_of_the_request_that_opened_it_until_it_is_idle() {
     }
     let begun = Instant::now();
     assert!(raw.closes());
-    assert_took(begun, 700);
+    assert_took(begun, 1_900);
+    assert_eq!(line(&airside, 1)["reason"], "idle_timeout");
 }
 
 #[test]
