@@ -131,16 +131,17 @@ impl Alarm {
     fn ring(&self) {
         let connection = self.0.connection.load(Ordering::Relaxed);
         let bound = self.0.bound.load(Ordering::Relaxed);
+        if connection < 0 {
+            return self.rest();
+        }
         if bound == Bound::Idle as u8 && has_unread(connection) {
             // It is the client that does not read.
             return self.set(Instant::now() + AGAIN, Bound::Idle);
         }
         self.0.rang.store(bound, Ordering::Relaxed);
-        self.0.due.store(0, Ordering::Relaxed);
-        if connection >= 0 {
-            // An error says that it is closed already.
-            let _ = shutdown(connection, Shutdown::Both);
-        }
+        self.rest();
+        // An error says that it is closed already.
+        let _ = shutdown(connection, Shutdown::Both);
     }
 }
 
@@ -176,7 +177,7 @@ impl Bound {
 /// Has the server sent what nobody has taken yet?
 fn has_unread(connection: RawFd) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-    connection >= 0 && recv(connection, &mut [0], flags).is_ok_and(|read| read > 0)
+    recv(connection, &mut [0], flags).is_ok_and(|read| read > 0)
 }
 
 /// When to look again at a client that does not read.
@@ -225,14 +226,28 @@ mod tests {
             alarm.off();
             sleep(Duration::from_secs(60)).await;
             assert_eq!(alarm.rang(), None);
-            alarm.set(Instant::now() + Duration::from_secs(9), Bound::Total);
-            alarm.set(Instant::now() + Duration::from_secs(1), Bound::Route);
+            alarm.set(Instant::now() + Duration::from_secs(1), Bound::Total);
             sleep(Duration::from_secs(2)).await;
-            assert_eq!(alarm.rang(), Some(Bound::Route), "an earlier one counts");
+            assert_eq!(alarm.rang(), None, "there is nothing to cut");
         })
         .await;
         theirs.write_all(b"x").unwrap();
-        assert_eq!(ours.read(&mut [0]).unwrap(), 1, "it was let go of before");
+        assert_eq!(ours.read(&mut [0]).unwrap(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bound_that_is_earlier_than_the_one_before_rings_earlier() {
+        let (ours, _theirs) = pair();
+        Alarm::guard(async {
+            let alarm = Alarm::current();
+            alarm.watch(ours.as_raw_fd());
+            alarm.set(Instant::now() + Duration::from_secs(9), Bound::Total);
+            sleep(Duration::from_secs(1)).await;
+            alarm.set(Instant::now() + Duration::from_secs(1), Bound::Route);
+            sleep(Duration::from_secs(2)).await;
+            assert_eq!(alarm.rang(), Some(Bound::Route));
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

@@ -134,12 +134,13 @@ pub fn set_alarm(context: &Context) {
     let step = match context.stage {
         Stage::Sending => None,
         Stage::Sent => Some((timeouts.first_byte, Bound::FirstByte)),
-        Stage::Answered | Stage::Tunnel => Some((timeouts.idle, Bound::Idle)),
+        Stage::Answered => Some((timeouts.idle, Bound::Idle)),
+        // Who talks through a tunnel, or is silent, is not timed by the request that opened it.
+        Stage::Tunnel => return context.alarm.off(),
     };
     let step = step.map(|(within, bound)| (Instant::now() + within, bound));
-    // Who talks through a tunnel is not timed by the request that opened it.
-    let deadline = deadline(context).filter(|_| context.stage != Stage::Tunnel);
-    match step.into_iter().chain(deadline).min_by_key(|(at, _)| *at) {
+    let nearest = step.into_iter().chain(deadline(context));
+    match nearest.min_by_key(|(at, _)| *at) {
         Some((at, bound)) => context.alarm.set(at, bound),
         None => context.alarm.rest(),
     }
@@ -147,20 +148,17 @@ pub fn set_alarm(context: &Context) {
 
 /// A part of the request goes to the server, or the last of it.
 pub fn sent(context: &mut Context, is_end: bool) {
-    match (context.stage, is_end) {
-        (Stage::Sending, true) => context.stage = Stage::Sent,
-        (Stage::Tunnel, false) => {}
-        _ => return,
+    if is_end && context.stage == Stage::Sending {
+        context.stage = Stage::Sent;
+        set_alarm(context);
     }
-    set_alarm(context);
 }
 
 /// A part of the answer comes from the server, or the last of it.
 pub fn received(context: &Context, is_end: bool) {
-    match is_end && context.stage != Stage::Tunnel {
+    match is_end {
         // From here on the connection may be another request's.
         true => context.alarm.off(),
-        // What ends in a tunnel at first is the answer without a body that opened it.
         false => set_alarm(context),
     }
 }
@@ -194,8 +192,6 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
     let on = match (context.bound, error.esource(), error.etype()) {
         // Whose fault it is that the time is up can't be told.
         (Some(Bound::Total | Bound::Route), _, _) => return,
-        // Nobody said anything in a tunnel.
-        (Some(Bound::Idle), _, _) if context.stage == Stage::Tunnel => return,
         (Some(_), _, _) => RetryOn::S504,
         // An unused connection that the server closed before it knew of the request: not a failure of its, and what
         // may be repeated is, on another connection.

@@ -29,6 +29,7 @@ use crate::policy::{Call, Verdict};
 use crate::route::Found;
 use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
+use crate::upstream::peer;
 
 /// The edge.
 pub struct Gateway {
@@ -170,13 +171,15 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: bool,
-        _: &HttpPeer,
+        peer: &HttpPeer,
         connection: RawFd,
         _: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
-        context.alarm.watch(connection);
-        attempt::set_alarm(context);
+        if peer::is_own(peer) {
+            context.alarm.watch(connection);
+            attempt::set_alarm(context);
+        }
         Ok(())
     }
 

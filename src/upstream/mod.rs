@@ -21,7 +21,7 @@ pub mod key;
 pub mod lease;
 pub mod members;
 pub mod names;
-mod peer;
+pub mod peer;
 mod probe;
 pub mod registry;
 mod resolve;

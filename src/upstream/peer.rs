@@ -16,10 +16,14 @@ impl Cluster {
         peer.group_key = self.group;
         peer.options.connection_timeout = Some(within(timeouts.connect));
         peer.options.total_connection_timeout = Some(within(timeouts.connect));
+        peer.options.write_timeout = Some(timeouts.idle);
         // Pingora has one bound for every read, and it runs while the client is slow to send. Which one holds when is
         // the alarm's to know; this one only catches what that might miss.
-        peer.options.read_timeout = Some(timeouts.first_byte.max(timeouts.idle) + BACKSTOP);
-        peer.options.write_timeout = Some(timeouts.idle);
+        let longest = timeouts.first_byte.max(timeouts.idle);
+        peer.options.read_timeout = Some(match is_own(&peer) {
+            true => longest + BACKSTOP,
+            false => within(longest),
+        });
         peer.options.idle_timeout = Some(match self.keeps(endpoint) {
             true => IDLE,
             false => Duration::ZERO,
@@ -33,6 +37,11 @@ impl Cluster {
         let most = self.settings.keepalive.unwrap_or(u32::MAX);
         endpoint.standing.in_flight() <= most
     }
+}
+
+/// Is the connection this request's alone? One of HTTP/2 is others' too, and must not be cut for one of them.
+pub fn is_own(peer: &HttpPeer) -> bool {
+    peer.options.alpn.get_max_http_version() == 1
 }
 
 /// Above the 60 s that Pingora waits for a client's next byte: a slow client is never taken for a slow server.

@@ -205,9 +205,8 @@ fn a_tunnel_that_failed_got_an_answer_of_ours_into_it() {
     let origin = crate::support::origin::Origin::start();
     let head =
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
-    origin.on("/ws", Answer::Stall(head.to_vec()));
-    let top = "upstreams:\n  origin: { servers: [\"{origin}\"], timeouts: { idle: 300ms } }";
-    let airside = edge::with_top(top, ROUTE).origin(&origin).start();
+    origin.on("/ws", Answer::Reset(head.to_vec()));
+    let airside = edge::gateway(ROUTE).origin(&origin).start();
     let mut raw = airside.raw();
     let upgrade = [
         ("Connection", "Upgrade"),
@@ -216,6 +215,7 @@ fn a_tunnel_that_failed_got_an_answer_of_ours_into_it() {
         ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
     ];
     assert_eq!(raw.exchange(request("GET", "/ws", &upgrade)).status, 101);
+    raw.send("x");
     assert!(raw.closes(), "without another byte");
 }
 

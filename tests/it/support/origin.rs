@@ -1,7 +1,7 @@
 //! An upstream of our own: it keeps every request as it came, and answers with an echo or as told.
 
 use std::collections::HashMap;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,8 +40,9 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// Nothing: the connection is closed.
     Close,
-    /// Nothing: the connection is reset.
-    Reset,
+    /// These bytes; then the connection is reset, once the other side has sent something on it or, without bytes, at
+    /// once.
+    Reset(Vec<u8>),
     /// These bytes, and then nothing more for as long as the other side waits.
     Stall(Vec<u8>),
     /// These bytes one by one, so far apart.
@@ -225,7 +226,13 @@ impl Shared {
                 }
                 Answer::Bytes(bytes) => return writer.write_all(&bytes),
                 Answer::Close => return Ok(()),
-                Answer::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
+                Answer::Reset(bytes) => {
+                    writer.write_all(&bytes)?;
+                    if !bytes.is_empty() {
+                        reader.read_exact(&mut [0])?;
+                    }
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
                 Answer::Stall(bytes) => {
                     writer.write_all(&bytes)?;
                     while Head::read(&mut reader)?.is_some() {}

@@ -36,7 +36,7 @@ fn each_fault_of_a_server_has_its_answer_and_its_reason() {
         ),
         (
             "reset",
-            Answer::Reset,
+            Answer::Reset(Vec::new()),
             unreachable(false),
             Some("connection_closed"),
         ),

@@ -37,7 +37,7 @@ fn what_a_server_fails_at_another_one_does_and_the_client_sees_nothing() {
     let airside = start(&[&bad, &good], &keys);
     let faults: [Answer; 7] = [
         Answer::Close,
-        Answer::Reset,
+        Answer::Reset(Vec::new()),
         Answer::Bytes(b"garbage\r\n\r\n".to_vec()),
         Reply::new(502, "bad").into(),
         Reply::new(503, "bad").into(),

@@ -89,7 +89,7 @@ fn a_slow_upload_does_not_use_up_the_servers_time_to_answer() {
 }
 
 #[test]
-fn a_tunnel_outlives_the_time_of_the_request_that_opened_it_until_it_is_idle() {
+fn a_tunnel_outlives_every_bound_of_the_request_that_opened_it() {
     use std::io::{Read, Write};
     let origin = Origin::start();
     let echo = |mut stream: std::net::TcpStream, _: &crate::support::origin::Request| {
@@ -101,8 +101,7 @@ fn a_tunnel_outlives_the_time_of_the_request_that_opened_it_until_it_is_idle() {
         }
     };
     origin.on("/ws", Answer::Take(std::sync::Arc::new(echo)));
-    let top =
-        "upstreams:\n  origin: { servers: [\"{origin}\"], timeouts: { idle: 2s, total: 500ms } }";
+    let top = "upstreams:\n  origin: { servers: [\"{origin}\"], timeouts: { idle: 200ms, total: 500ms } }";
     let routes = "  - { path: /*, upstream: origin, timeout: 500ms }";
     let airside = edge::with_top(top, routes).origin(&origin).start();
     let mut raw = airside.raw();
@@ -119,10 +118,6 @@ fn a_tunnel_outlives_the_time_of_the_request_that_opened_it_until_it_is_idle() {
         raw.send("hi");
         assert_eq!(raw.read_bytes(2), b"hi");
     }
-    let begun = Instant::now();
-    assert!(raw.closes());
-    assert_took(begun, 1_900);
-    assert_eq!(line(&airside, 1)["reason"], "idle_timeout");
 }
 
 #[test]
