@@ -53,8 +53,7 @@ async fn a_server_whose_probe_fails_gets_no_requests_until_it_is_well_again() {
     ] {
         bad.on("/healthz", answer);
         wait_for_states(&airside, &["in", "unhealthy"]).await;
-        let stderr = airside.stderr();
-        assert!(stderr.contains(why), "{why}: {stderr}");
+        wait_for(why, || airside.stderr().contains(why));
         let before = counts(&[good, bad], "/a");
         for _ in 0..6 {
             assert_eq!(airside.raw().exchange(get("/a")).status, 200);
