@@ -186,7 +186,9 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
         // It was decided when the status came.
         return error.set_retry(true);
     }
-    let stale = error.retry == RetryType::ReusedOnly && reused;
+    // A reset that came before the request was written is a failed write, which Pingora does not tell from others.
+    let closed = error.retry == RetryType::ReusedOnly || *error.etype() == WriteError;
+    let stale = closed && reused;
     error.set_retry(false);
     let begun = session.response_written().is_some();
     let on = match (context.bound, error.esource(), error.etype()) {

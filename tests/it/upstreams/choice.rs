@@ -50,7 +50,8 @@ fn a_caller_by_hash_stays_at_its_server_and_moves_only_when_that_is_gone() {
         }
         drop(two);
         let gone: Vec<_> = (0..40).map(&mut ask).collect();
-        assert!(gone.iter().all(|home| *home == one.address().to_string()));
+        let home = one.address().to_string();
+        assert!(gone.iter().all(|found| *found == home), "{gone:?}");
     }
 }
 
