@@ -65,6 +65,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     context.attempts += 1;
     context.alarm.forget();
     context.stage = Stage::Sending;
+    context.failed = false;
     context.body_bytes = 0;
     let left = left(context);
     if let Some((Duration::ZERO, bound)) = left {
@@ -163,6 +164,14 @@ pub fn received(context: &Context, is_end: bool) {
     }
 }
 
+/// The request is over, and nothing went wrong.
+pub fn completed(context: &Context) {
+    let well = matches!(context.stage, Stage::Answered | Stage::Tunnel) && !context.failed;
+    if let Some(lease) = context.lease.as_ref().filter(|_| well) {
+        lease.complete();
+    }
+}
+
 /// No connection: nothing of this attempt was sent, so that any method may go elsewhere.
 pub fn not_connected(session: &Session, context: &mut Context, error: &mut Error, now: u64) {
     error.set_retry(false);
@@ -229,6 +238,7 @@ pub fn answered(
         _ => None,
     };
     settle(context, on.is_none(), now);
+    context.failed = on.is_some();
     if let Some(on) = on
         && may_retry(session, context, on, true)
     {

@@ -41,6 +41,8 @@ pub struct Context {
     pub forwarded: Option<Instant>,
     /// How far the present attempt is.
     pub stage: Stage,
+    /// Did the server answer that it can't?
+    pub failed: bool,
     /// What the request ran out of.
     pub bound: Option<Bound>,
     pub no_lease: Option<NoLease>,
@@ -103,6 +105,7 @@ impl Context {
             alarm: Alarm::current(),
             forwarded: None,
             stage: Stage::Sending,
+            failed: false,
             bound: None,
             no_lease: None,
             stale: 0,

@@ -323,6 +323,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if error.is_none() {
+            attempt::completed(context);
+        }
         context.end_attempt();
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(

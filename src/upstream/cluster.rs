@@ -216,10 +216,8 @@ impl Cluster {
     /// Learns from one request to a server.
     pub(super) fn learn(&self, endpoint: &Endpoint, trial: bool, success: bool, now: u64) {
         let ejection = self.settings.ejection.as_ref();
-        match success {
-            true => endpoint.standing.succeeded(),
-            false if endpoint.standing.has_failed(ejection) => self.eject(endpoint, now),
-            false => {}
+        if !success && endpoint.standing.has_failed(ejection) {
+            self.eject(endpoint, now);
         }
         if let Some(breaker) = &self.breaker
             && breaker.settle(trial, success, now)

@@ -30,10 +30,16 @@ impl Lease {
         }
     }
 
-    /// What became of the attempt, at `now`. An answer whose head was well may fail later: both are told.
+    /// What became of the attempt, at `now`. An answer whose head was well may fail later: both are told, because a
+    /// breaker can't wait for the end of a long answer.
     pub fn settle(&mut self, success: bool, now: u64) {
         let trial = std::mem::take(&mut self.trial);
         self.cluster.learn(&self.endpoint, trial, success, now);
+    }
+
+    /// The answer came whole: failures are no longer in a row.
+    pub fn complete(&self) {
+        self.endpoint.standing.succeeded();
     }
 }
 

@@ -122,6 +122,40 @@ async fn a_server_that_fails_in_a_row_is_left_out_and_comes_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_answers_break_off_is_left_out_too() {
+    let (good, bad) = (Origin::start(), Origin::start());
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    bad.on("/a", Answer::Bytes(half.to_vec()));
+    let keys = "balance: round_robin, ejection: { failures: 2, for: 60s, max_ejected: 50% }";
+    let airside = start(&[&good, &bad], keys);
+    for _ in 0..4 {
+        let mut raw = airside.raw();
+        raw.send(get("/a"));
+        let _ = raw.try_read("GET");
+    }
+    airside.wait_for_access_log(4);
+    assert_eq!(states(&airside).await, ["in", "ejected"]);
+    assert_eq!(bad.count(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_answers_between_failures_keep_a_server_in() {
+    let (good, flaky) = (Origin::start(), Origin::start());
+    flaky.on("/bad", Reply::new(502, ""));
+    flaky.on("/empty", Reply::new(204, ""));
+    good.on("/bad", Reply::new(200, ""));
+    let keys = "balance: round_robin, ejection: { failures: 2, for: 60s, max_ejected: 50% }";
+    let airside = start(&[&good, &flaky], keys);
+    let mut raw = airside.raw();
+    for target in ["/bad", "/fine", "/bad", "/empty", "/bad", "/fine"] {
+        raw.exchange(get(target));
+        raw.exchange(get(target));
+    }
+    assert_eq!(states(&airside).await, ["in", "in"]);
+    assert_eq!(flaky.count(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_client_that_goes_away_is_no_failure_of_the_server() {
     let origin = Origin::start();
     let other = Origin::start();
