@@ -18,7 +18,7 @@
 //! |---|---|
 //! | a policy | a file in `policy/`, a line in its table, a key in `policy/keys.rs` |
 //! | a configuration key | the `keys!` of the part that uses it; reader, defaults and schema follow |
-//! | a check across parts | `config/check.rs`; names that must resolve: `plan/compile.rs` |
+//! | a check across parts | `config/check.rs`; a warning: `config/advice/`; names that must resolve: `plan/compile.rs` |
 //! | a way to count | `limit/` |
 //! | a way to choose a server | `upstream/balance.rs` |
 //! | a refusal's code | `base/reply.rs` |

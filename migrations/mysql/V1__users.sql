@@ -8,5 +8,5 @@ CREATE TABLE users (
     token_version BIGINT         NOT NULL DEFAULT 0,
     disabled_at   BIGINT,
     created_at    BIGINT         NOT NULL,
-    CONSTRAINT users_password_is_hashed CHECK (CHAR_LENGTH(password_hash) = 60 AND password_hash LIKE '$2b$__$%')
+    CONSTRAINT users_password_is_hashed CHECK (CHAR_LENGTH(password_hash) = 60 AND password_hash REGEXP '^[$]2[aby][$][0-9]{2}[$]')
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;

@@ -6,10 +6,10 @@ use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Readiness, upstreams};
 use crate::base::clock::Clock;
@@ -17,13 +17,37 @@ use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
 use crate::plan::{Plan, Target};
 
-/// The endpoints; with a `token`, only for those who bring it.
-pub fn router(
-    readiness: Readiness,
-    plan: Arc<ArcSwap<Plan>>,
-    clock: Clock,
-    token: Option<Secret>,
-) -> Router {
+/// Puts a new configuration in place.
+pub trait Reloads: Send + Sync {
+    /// Reads the file anew; blocks while it does. Errors: nothing was changed, and why.
+    fn reload(&self) -> Result<Value, Value>;
+
+    /// Which configuration is in place, and what became of a newer one; no secret, and no line of the file.
+    fn state(&self) -> Value;
+}
+
+/// What the endpoints show and do.
+pub struct Parts {
+    pub readiness: Readiness,
+    pub plan: Arc<ArcSwap<Plan>>,
+    pub clock: Clock,
+    pub reloads: Arc<dyn Reloads>,
+    /// The page behind `/metrics`.
+    pub metrics: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
+    /// What callers must bring, where they must.
+    pub token: Option<Secret>,
+}
+
+/// The endpoints; with a token, only for those who bring it.
+pub fn router(parts: Parts) -> Router {
+    let Parts {
+        readiness,
+        plan,
+        clock,
+        reloads,
+        metrics,
+        token,
+    } = parts;
     let guard = move |request: Request, next: Next| {
         let allowed = token
             .as_ref()
@@ -38,9 +62,14 @@ pub fn router(
     // Probes come from where no token is at hand, and tell nothing.
     let health = Router::new()
         .route("/healthz", get(|| async { Json(json!({ "alive": true })) }))
-        .route("/readyz", get(ready).with_state(readiness));
+        .route(
+            "/readyz",
+            get(ready).with_state((readiness, reloads.clone())),
+        );
     let view = Router::new()
         .route("/routes", get(routes).with_state(plan.clone()))
+        .route("/reload", post(reload).with_state(reloads))
+        .route("/metrics", get(scrape).with_state(metrics))
         .merge(upstreams::router(plan, clock));
     health
         .merge(view.layer(middleware::from_fn(guard)))
@@ -48,7 +77,7 @@ pub fn router(
         .method_not_allowed_fallback(|| async { refuse(Refusal::MethodNotAllowed) })
 }
 
-async fn ready(State(readiness): State<Readiness>) -> Response {
+async fn ready(State((readiness, reloads)): State<(Readiness, Arc<dyn Reloads>)>) -> Response {
     let missing = readiness.missing().await;
     let status = match missing.is_empty() {
         true => StatusCode::OK,
@@ -60,9 +89,29 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
         .collect();
     (
         status,
-        Json(json!({ "ready": names.is_empty(), "not_ready": names })),
+        Json(json!({
+            "ready": names.is_empty(),
+            "not_ready": names,
+            "configuration": reloads.state(),
+        })),
     )
         .into_response()
+}
+
+/// Prometheus text format 0.0.4.
+async fn scrape(State(metrics): State<Arc<dyn Fn() -> Vec<u8> + Send + Sync>>) -> Response {
+    match tokio::task::spawn_blocking(move || metrics()).await {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+        Err(_) => refuse(Refusal::Internal),
+    }
+}
+
+async fn reload(State(reloads): State<Arc<dyn Reloads>>) -> Response {
+    match tokio::task::spawn_blocking(move || reloads.reload()).await {
+        Ok(Ok(done)) => Json(done).into_response(),
+        Ok(Err(problems)) => (StatusCode::UNPROCESSABLE_ENTITY, Json(problems)).into_response(),
+        Err(_) => refuse(Refusal::Internal),
+    }
 }
 
 async fn routes(State(plan): State<Arc<ArcSwap<Plan>>>) -> Response {

@@ -4,5 +4,5 @@ mod api;
 mod health;
 mod upstreams;
 
-pub use api::router;
+pub use api::{Parts, Reloads, router};
 pub use health::{Check, Readiness};

@@ -5,6 +5,7 @@ pub mod decode;
 pub mod host;
 pub mod id;
 pub mod net;
+pub mod networks;
 pub mod path;
 pub mod reply;
 pub mod report;

@@ -1,12 +1,8 @@
 //! Who the client is: its address, through the proxies that the operator trusts and no others.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use ipnet::IpNet;
-
-/// A set of networks, such as `server.trusted_proxies`.
-#[derive(Debug, Clone, Default)]
-pub struct Networks(Vec<IpNet>);
+use super::networks::Networks;
 
 /// The client as the pipeline sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,21 +12,31 @@ pub struct Client {
     pub via_trusted_proxy: bool,
 }
 
-impl Networks {
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
-    }
+/// Who is at the other end of a connection to one of our own listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    pub address: IpAddr,
+    /// Does it run on this machine, as the gateway does?
+    pub is_this_machine: bool,
+}
 
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let address = canonical(address);
-        self.0.iter().any(|network| network.contains(&address))
+impl Peer {
+    /// The peer of a connection between two addresses. A machine speaks to itself from the address that it
+    /// speaks to, or on the loopback.
+    pub fn of(peer: IpAddr, local: IpAddr) -> Self {
+        let (address, local) = (canonical(peer), canonical(local));
+        Self {
+            address,
+            is_this_machine: address.is_loopback() || address == local,
+        }
     }
 }
 
 /// The client's address. A peer that is not trusted is the client, whatever it sent. Behind a trusted
 /// one, the client is the rightmost address of `X-Forwarded-For` that is not a trusted proxy: what
-/// stands further left was written by that client and proves nothing. An entry that is not an address
-/// ends the walk at the last hop known.
+/// stands further left was written by that client and proves nothing. Several lines are one list, and its
+/// empty entries are none (RFC 9110 §5.3, §5.6.1). An entry that is not an address ends the walk at the
+/// last hop known. `Forwarded` (RFC 7239) is not read: one voice can't contradict itself.
 pub fn client<'a, I>(peer: IpAddr, forwarded_for: I, trusted: &Networks) -> Client
 where
     I: IntoIterator<Item = &'a [u8]>,
@@ -47,7 +53,8 @@ where
     let entries = forwarded_for
         .into_iter()
         .rev()
-        .flat_map(|line| line.rsplit(|byte| *byte == b','));
+        .flat_map(|line| line.rsplit(|byte| *byte == b','))
+        .filter(|entry| !entry.trim_ascii().is_empty());
     for entry in entries {
         let Some(hop) = forwarded_address(entry) else {
             break;
@@ -90,19 +97,16 @@ pub fn is_loopback(address: IpAddr) -> bool {
 /// The address that stands for "none known": a peer that is not an IP socket.
 pub const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// One entry of `X-Forwarded-For`: an address, and proxies that add a port exist.
+/// One entry of `X-Forwarded-For`: an address, bare or in brackets; proxies that add a port exist.
 fn forwarded_address(entry: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(entry).ok()?.trim();
-    let bare = text
-        .strip_prefix('[')
-        .and_then(|text| text.split_once(']'))
-        .map(|(inner, _)| inner);
-    let address = bare.unwrap_or(text).parse();
-    let address = address.or_else(|_| {
-        text.parse::<std::net::SocketAddr>()
-            .map(|socket| socket.ip())
-    });
-    address.ok().map(canonical)
+    let bracketed = || {
+        let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+        inner.parse().map(IpAddr::V6).ok()
+    };
+    let with_port = || text.parse().ok().map(|socket: SocketAddr| socket.ip());
+    let address = text.parse().ok().or_else(bracketed).or_else(with_port);
+    address.map(canonical)
 }
 
 #[cfg(test)]
@@ -110,7 +114,7 @@ mod tests {
     use super::*;
 
     fn client_of(peer: &str, lines: &[&str]) -> (String, bool) {
-        let trusted = Networks::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let trusted = Networks::new(["10.0.0.0/8".parse().unwrap()]);
         let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
         let client = client(peer.parse().unwrap(), lines, &trusted);
         (client.address.to_string(), client.via_trusted_proxy)
@@ -136,6 +140,18 @@ mod tests {
             (&["garbage"], "10.0.0.1"),
             (&[], "10.0.0.1"),
             (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+            // All lines are one list, read from its end.
+            (
+                &["6.6.6.6, 203.0.113.1", "10.0.0.3", "10.0.0.2"],
+                "203.0.113.1",
+            ),
+            (&["203.0.113.1", "6.6.6.6"], "6.6.6.6"),
+            (&["6.6.6.6, 203.0.113.1, ,", "", " , "], "203.0.113.1"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["[2001:db8::1]"], "2001:db8::1"),
+            (&["::ffff:203.0.113.1"], "203.0.113.1"),
+            (&["[::ffff:203.0.113.1]:80, ::ffff:10.0.0.2"], "203.0.113.1"),
+            (&["\t203.0.113.1 \t"], "203.0.113.1"),
         ];
         for (lines, expected) in cases {
             assert_eq!(
@@ -144,6 +160,46 @@ mod tests {
                 "{lines:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_not_an_address_ends_the_walk_and_names_nobody() {
+        for garbage in [
+            "unknown",
+            "_hidden",
+            "203.0.113.1:",
+            "203.0.113.1:99999",
+            "203.0.113",
+            "0203.0.113.1",
+            "203.0.113.1 6.6.6.6",
+            "2001:db8::1%eth0",
+            "[2001:db8::1",
+            "[2001:db8::1]x",
+            "[203.0.113.1]",
+            "for=203.0.113.1",
+            "\"203.0.113.1\"",
+            "203.0.113.0/24",
+            "\u{ff11}.2.3.4",
+            "a.example",
+        ] {
+            let lines = [&format!("6.6.6.6, {garbage}, 10.0.0.2")[..]];
+            assert_eq!(
+                client_of("10.0.0.1", &lines),
+                ("10.0.0.2".into(), true),
+                "{garbage}"
+            );
+        }
+    }
+
+    #[test]
+    fn ten_thousand_entries_are_read_from_the_end_only_as_far_as_proxies_are_trusted() {
+        let forged = "6.6.6.6, ".repeat(10_000);
+        let line = format!("{forged}203.0.113.1, 10.0.0.2");
+        assert_eq!(client_of("10.0.0.1", &[&line]).0, "203.0.113.1");
+        let lines = vec!["10.0.0.2"; 10_000];
+        assert_eq!(client_of("10.0.0.1", &lines).0, "10.0.0.2");
+        let commas = ",".repeat(10_000);
+        assert_eq!(client_of("10.0.0.1", &[&commas]).0, "10.0.0.1");
     }
 
     #[test]
@@ -156,6 +212,16 @@ mod tests {
             masked("::ffff:192.0.2.1".parse().unwrap(), 64).to_string(),
             "192.0.2.1"
         );
+    }
+
+    #[test]
+    fn a_peer_on_this_machine_is_known_by_its_address() {
+        let here = |peer: &str, local: &str| {
+            Peer::of(peer.parse().unwrap(), local.parse().unwrap()).is_this_machine
+        };
+        assert!(here("127.0.0.1", "127.0.0.1") && here("127.0.0.2", "127.0.0.1"));
+        assert!(here("::1", "::1") && here("::ffff:127.0.0.1", "127.0.0.1"));
+        assert!(here("192.0.2.1", "192.0.2.1") && !here("192.0.2.2", "192.0.2.1"));
     }
 
     #[test]

@@ -122,7 +122,7 @@ impl Refusal {
                 (405, "method_not_allowed", "This method is not allowed here")
             }
             Self::Unauthenticated => (401, "unauthenticated", "A valid token is needed"),
-            Self::Forbidden => (403, "forbidden", "This token may not do that"),
+            Self::Forbidden => (403, "forbidden", "The caller may not do that"),
             Self::RateLimited => (429, "rate_limited", "Too many requests"),
             Self::UpstreamUnreachable => (
                 502,

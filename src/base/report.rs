@@ -54,6 +54,14 @@ pub enum Code {
     Unresolved,
     /// Part of the grammar whose feature this version does not have.
     NotBuilt,
+    /// A change that a running gateway can't make.
+    NeedsRestart,
+    /// Something that has no effect: nothing uses it, or something else has the same effect.
+    Unused,
+    /// A route that no request gets.
+    Unreachable,
+    /// Sound, and hardly what is meant.
+    Unlikely,
 }
 
 impl Problem {
@@ -102,11 +110,12 @@ impl Problem {
 
 impl Report {
     /// Adds a problem, unless the place holds a reference that brought nothing: then there is no value that
-    /// could be wrong.
+    /// could be wrong. What stands in `defaults` may be found wrong once a route; it is told once.
     pub fn push(&mut self, problem: Problem) {
         let unresolved =
             |known: &Problem| known.code == Code::Unresolved && known.place == problem.place;
-        if self.problems.iter().any(unresolved) {
+        let told = |known: &Problem| unresolved(known) || *known == problem;
+        if self.problems.iter().any(told) {
             return;
         }
         self.problems.push(problem);

@@ -1,7 +1,8 @@
 //! `${env:NAME}`, `${env:NAME:-default}` and `${file:path}` in the configuration's strings. What they
 //! bring is marked, so that no message ever prints it.
 
-use std::path::Path;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 
 use super::report::{Code, Problem, Report};
 use super::yaml::{At, Node, Place, Text};
@@ -15,7 +16,23 @@ pub trait Source {
 
 /// The process's environment, and files relative to the configuration's folder.
 pub struct Process<'a> {
-    pub folder: &'a Path,
+    folder: &'a Path,
+    /// Each file that was looked for.
+    files: RefCell<Vec<PathBuf>>,
+}
+
+impl<'a> Process<'a> {
+    pub fn new(folder: &'a Path) -> Self {
+        Self {
+            folder,
+            files: RefCell::default(),
+        }
+    }
+
+    /// The files that were referred to, whether they were there or not.
+    pub fn files(self) -> Vec<PathBuf> {
+        self.files.into_inner()
+    }
 }
 
 /// A string that must not be printed.
@@ -63,6 +80,7 @@ impl Source for Process<'_> {
 
     fn file(&self, path: &str) -> Result<String, String> {
         let path = self.folder.join(path);
+        self.files.borrow_mut().push(path.clone());
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
         // Editors and `echo` end a file with a line break that is not part of the secret.

@@ -8,8 +8,9 @@ use serde_saphyr::Spanned;
 
 use super::report::{Code, Problem};
 
-/// A value and where it stands in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// A value and where it stands in the file. Two are equal where the values are: a definition that only
+/// moved is the same one.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct At<T> {
     pub value: T,
     pub place: Place,
@@ -75,6 +76,26 @@ pub fn read(source: &str) -> Result<At<Node>, Problem> {
         })
 }
 
+/// Where the value behind some keys stands, or as much of the way to it as there is: a key that was taken
+/// away is missed where it would be.
+pub fn place_of(source: &str, path: &[&str]) -> Place {
+    let mut place = Place { line: 1, column: 1 };
+    let Ok(root) = read(source) else {
+        return place;
+    };
+    let mut node = &root;
+    for key in path {
+        let Node::Map(entries) = &node.value else {
+            break;
+        };
+        let Some((name, value)) = entries.iter().find(|(name, _)| name.value == *key) else {
+            break;
+        };
+        (place, node) = (name.place, value);
+    }
+    place
+}
+
 /// Writes a value as YAML.
 pub fn write<T: serde::Serialize>(value: &T) -> Result<String, serde_yaml::Error> {
     serde_yaml::to_string(value)
@@ -89,6 +110,14 @@ impl<T> At<T> {
         At::new(f(self.value), self.place)
     }
 }
+
+impl<T: PartialEq> PartialEq for At<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for At<T> {}
 
 impl Node {
     /// What kind of value it is, in the words of a configuration's author.

@@ -17,7 +17,7 @@ use crate::demo::{bookings, flights, tour};
 use crate::identity::Identity;
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
-use crate::server::Assembly;
+use crate::server::{Assembly, Origin};
 use crate::telemetry::logs;
 use crate::upstream::config::Address;
 
@@ -62,7 +62,7 @@ impl Demo {
             .iter()
             .map(|(name, _)| server_of(&config, name))
             .collect::<Result<_, _>>()?;
-        let mut assembly = Assembly::new(config, Path::new("."))?;
+        let mut assembly = Assembly::new(config, Path::new("."), Origin::default())?;
         let password = first_admin(
             assembly.identity().context("the demo has no identity")?,
             &data,
@@ -70,7 +70,7 @@ impl Demo {
         for ((name, router), address) in upstreams.into_iter().zip(addresses) {
             assembly.serve_beside(name, address, router)?;
         }
-        assembly.run(|| {
+        assembly.run(move || {
             let steps = tour::tour(&format!("http://{gateway}"), ADMIN, &password);
             println!("{}", tour::print(&steps));
             println!(
@@ -125,7 +125,7 @@ impl Source for DemoSource<'_> {
     }
 
     fn file(&self, path: &str) -> Result<String, String> {
-        Process { folder: self.data }.file(path)
+        Process::new(self.data).file(path)
     }
 }
 
@@ -134,6 +134,7 @@ fn configuration(data: &Path) -> Option<Config> {
     let loaded = config::Loaded {
         file: NAME.into(),
         source: CONFIGURATION.to_owned(),
+        references: Vec::new(),
         config,
         report,
     };

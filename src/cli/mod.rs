@@ -9,9 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::base::report::Report;
 use crate::config::{self, Config};
 use crate::plan::{self, Shared};
+use crate::server;
 
 mod check;
 mod demo;
+mod keys;
 mod migrate;
 mod role;
 mod routes;
@@ -47,6 +49,9 @@ enum Command {
     /// Who may do what
     #[command(subcommand)]
     Role(role::Role),
+    /// The keys that tokens are signed with
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Bring the schema of the users' database up to date, and say what was done
     Migrate(migrate::Migrate),
     /// Version, commit, Pingora's version, features
@@ -86,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Schema => print_schema(),
         Command::User(command) => command.execute(),
         Command::Role(command) => command.execute(),
+        Command::Keys(command) => command.execute(),
         Command::Migrate(command) => command.execute(),
         Command::Version => version::execute(),
     };
@@ -133,7 +139,8 @@ impl File {
 impl Read {
     fn new(mut loaded: config::Loaded) -> Self {
         if let Some(config) = &loaded.config {
-            plan::compile(config, &Shared::offline(config), &mut loaded.report);
+            plan::compile(config, &Shared::offline(config), None, &mut loaded.report);
+            config::advise(config, &mut loaded.report);
         }
         loaded.report = std::mem::take(&mut loaded.report).sorted();
         Self { loaded }
@@ -141,10 +148,20 @@ impl Read {
 
     /// The configuration, or `None` after its problems were printed.
     fn sound(self) -> Option<Config> {
+        self.sound_from().map(|(config, _)| config)
+    }
+
+    /// The same, with where it was read from.
+    fn sound_from(self) -> Option<(Config, server::Origin)> {
         self.print_problems();
-        self.loaded
-            .config
-            .filter(|_| !self.loaded.report.has_errors())
+        let sound = !self.loaded.report.has_errors();
+        let config = self.loaded.config.filter(|_| sound)?;
+        let origin = server::Origin {
+            file: Some(self.loaded.file),
+            references: self.loaded.references,
+            upgrade: false,
+        };
+        Some((config, origin))
     }
 
     fn print_problems(&self) {

@@ -6,8 +6,11 @@ use clap::Args;
 
 use super::File;
 use super::table::table;
+use crate::base::networks;
+use crate::base::yaml::At;
 use crate::config::{Config, Route};
 use crate::policy::Keys;
+use crate::policy::access::List;
 use crate::policy::auth::Access;
 use crate::policy::limits::Use;
 use crate::route::method::MethodSet;
@@ -35,7 +38,7 @@ fn row(route: &Route, config: &Config) -> [String; 5] {
     [
         route.name(),
         matched(route),
-        callers(&keys),
+        callers(&keys) + &networks(&keys),
         limits(&keys),
         target(route),
     ]
@@ -69,9 +72,16 @@ fn callers(keys: &Keys) -> String {
     match keys.auth.as_ref().map(|auth| &auth.value) {
         None | Some(Access::Public) => "anyone".to_owned(),
         Some(Access::Required(requirement)) => {
-            let list = |roles: &crate::base::yaml::At<Vec<crate::base::yaml::At<String>>>, glue| {
+            let list = |roles: &At<Vec<At<String>>>, glue| {
                 let names: Vec<_> = roles.value.iter().map(|role| role.value.as_str()).collect();
                 names.join(glue)
+            };
+            let with = match (&requirement.issuers, requirement.api_key) {
+                (None, true) => Some("API key".to_owned()),
+                (Some(issuers), true) => {
+                    Some(format!("API key or token of {}", list(issuers, ", ")))
+                }
+                (_, false) => None,
             };
             let any = requirement.roles.as_ref().map(|roles| list(roles, " or "));
             let all = requirement
@@ -79,12 +89,35 @@ fn callers(keys: &Keys) -> String {
                 .as_ref()
                 .map(|roles| list(roles, " and "));
             let roles: Vec<_> = any.into_iter().chain(all).collect();
-            match roles.is_empty() {
-                true => "signed in".to_owned(),
-                false => roles.join("; "),
+            match (with, roles.is_empty()) {
+                (Some(with), true) => with,
+                (Some(with), false) => format!("{with}: {}", roles.join("; ")),
+                (None, true) => "signed in".to_owned(),
+                (None, false) => roles.join("; "),
             }
         }
     }
+}
+
+/// The networks that may call, and those that may not; of long lists the beginning.
+fn networks(keys: &Keys) -> String {
+    let list = |word, list: &Option<At<List>>| {
+        let networks = list.as_ref().map(|list| &list.value.networks);
+        let Some(networks) = networks.filter(|networks| !networks.is_empty()) else {
+            return String::new();
+        };
+        let shown: Vec<_> = networks
+            .iter()
+            .take(2)
+            .map(|network| networks::shown(network.value))
+            .collect();
+        let more = match networks.len() - shown.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(" {word} {}{more}", shown.join(", "))
+    };
+    list("from", &keys.allow) + &list("but not", &keys.deny)
 }
 
 fn limits(keys: &Keys) -> String {

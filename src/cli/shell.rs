@@ -7,10 +7,11 @@ use anyhow::bail;
 
 use super::File;
 use crate::base::clock::Clock;
-use crate::identity::Identity;
+use crate::identity::config::StoreAddress;
 use crate::identity::refused::Refused;
 use crate::identity::service::Service;
 use crate::identity::store::StoreError;
+use crate::identity::{Identity, OpenError};
 
 /// For the `--help` of each command that ends by these numbers.
 pub const EXIT_CODES: &str = "\
@@ -29,6 +30,9 @@ impl File {
         let Some(config) = config.identity.given() else {
             bail!("{} has no `identity:`", self.file.display());
         };
+        if config.store == StoreAddress::SqliteMemory {
+            bail!("the store is the running gateway's memory, where no other process can look");
+        }
         let identity = Identity::open(config, self.folder(), Clock::system())?;
         run(&identity, work)?;
         Ok(ExitCode::SUCCESS)
@@ -52,7 +56,8 @@ pub fn run<T>(
 /// The number that a command ends with where it failed.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     let refused = error.downcast_ref::<Refused>();
-    let away = matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)));
+    let away = matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
+        || matches!(error.downcast_ref(), Some(OpenError::Prepare(why)) if why.is_away());
     ExitCode::from(match refused {
         Some(Refused::UnknownUser | Refused::UnknownRole) => 3,
         Some(

@@ -42,7 +42,7 @@ keys! {
 mappings!(Case, Request, Caller, Expect);
 
 /// A client's address.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Address(pub IpAddr);
 
 impl FromText for Address {

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::{Config, Route};
+use crate::base::decode::Table;
 use crate::base::net::is_loopback;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
-
+use crate::limit::config::Scope;
+use crate::policy::limits::Use;
 use crate::route::router::Matcher;
 use crate::upstream;
 
@@ -25,6 +27,9 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
         upstream::check::check(name, keys, report);
     }
     attempts_fit_their_route(config, report);
+    listeners_can_be_handed_over(config, report);
+    issuers_name_their_audience(config, report);
+    cluster_limits_have_a_store(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -40,6 +45,18 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
             config.listeners.place,
             message,
         ));
+    }
+}
+
+/// The kernel passes some 250 sockets in one message, Pingora 32.
+fn listeners_can_be_handed_over(config: &Config, report: &mut Report) {
+    const MOST: usize = 32;
+    if config.server.run_dir.is_some() && config.addresses().len() > MOST {
+        let message = format!(
+            "an upgrade hands {MOST} listeners over at most, identity and admin among them"
+        );
+        let problem = Problem::error(Code::InvalidValue, config.listeners.place, message);
+        report.push(problem.help("leave `server.run_dir` out: then there is no `--upgrade`"));
     }
 }
 
@@ -69,7 +86,7 @@ fn no_two_routes_tie(routes: &[Route], report: &mut Report) {
             .path
             .segments
             .iter()
-            .map(shape)
+            .map(|segment| segment.literal().unwrap_or("{}"))
             .collect::<Vec<_>>()
             .join("/");
         let host = matcher.host.as_ref().map(ToString::to_string);
@@ -87,13 +104,6 @@ fn no_two_routes_tie(routes: &[Route], report: &mut Report) {
             report.push(problem.help("give one of them a `priority`, or a `host`, `methods` or `when` that tells them apart"));
         }
         group.push((route, matcher));
-    }
-}
-
-fn shape(segment: &crate::route::pattern::Segment) -> &str {
-    match segment {
-        crate::route::pattern::Segment::Literal(text) => text,
-        crate::route::pattern::Segment::Param(_) => "{}",
     }
 }
 
@@ -215,6 +225,39 @@ fn reserved_names(config: &Config, report: &mut Report) {
             let message =
                 "this route leads to the identity service, and the file has no `identity:`";
             report.push(Problem::error(Code::UnknownName, name.place, message));
+        }
+    }
+}
+
+/// A token that was made for another service must not open this one (RFC 9068 §4).
+fn issuers_name_their_audience(config: &Config, report: &mut Report) {
+    let issuers = config.issuers.iter().flat_map(Table::iter);
+    for (name, _) in issuers.filter(|(_, issuer)| issuer.audience.is_empty()) {
+        let message = format!(
+            "the issuer `{}` has no `audience`: its tokens for any service would do",
+            name.value
+        );
+        report.push(Problem::error(Code::InvalidValue, name.place, message));
+    }
+}
+
+fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
+    if config.redis.is_some() {
+        return;
+    }
+    let named = config.limits.iter();
+    let named = named.map(|(name, limit)| (name.value.clone(), name.place, limit));
+    let own = config.routes().iter().flat_map(|route| {
+        let uses = route.policies.limits.iter().flatten();
+        let own = uses.filter_map(Use::own);
+        own.map(|limit| (route.name(), route.place, limit))
+    });
+    for (name, place, limit) in named.chain(own) {
+        if limit.scope == Scope::Cluster {
+            let message = format!(
+                "the limit `{name}` is counted for all gateways, and the file has no `redis:`"
+            );
+            report.push(Problem::error(Code::MissingKey, place, message));
         }
     }
 }

@@ -35,7 +35,7 @@ words! {
 }
 
 /// It may hold a password.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Url(pub Secret);
 
 impl crate::base::decode::FromText for Url {

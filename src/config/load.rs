@@ -14,6 +14,8 @@ use crate::base::yaml;
 pub struct Loaded {
     pub file: PathBuf,
     pub source: String,
+    /// The files that it refers to by `${file:…}`.
+    pub references: Vec<PathBuf>,
     /// `None` where the file is too far from a configuration to go on; the report says why.
     pub config: Option<Config>,
     pub report: Report,
@@ -23,9 +25,11 @@ pub struct Loaded {
 pub fn load(file: &Path) -> io::Result<Loaded> {
     let source = std::fs::read_to_string(file)?;
     let folder = file.parent().unwrap_or(Path::new("."));
-    let (config, report) = parse(&source, &secret::Process { folder });
+    let references = secret::Process::new(folder);
+    let (config, report) = parse(&source, &references);
     Ok(Loaded {
         file: file.to_owned(),
+        references: references.files(),
         source,
         config,
         report,

@@ -16,11 +16,13 @@ use crate::base::yaml::{At, Node, Place};
 use crate::identity::config as identity;
 use crate::{limit, policy, route, telemetry, tls, upstream};
 
+mod advice;
 mod cases;
 mod check;
 mod issuer;
 mod load;
 
+pub use advice::advise;
 pub use check::check;
 pub use load::{Loaded, load, parse};
 
@@ -55,8 +57,8 @@ keys! {
         pub trusted_proxies: Vec<At<IpNet>> = Vec::new(),
         /// A graceful stop takes at most this long, less when idle.
         pub drain: Duration = Duration::from_secs(30),
-        /// Pid file and upgrade socket.
-        pub run_dir: Option<String>; unbuilt,
+        /// The folder of the pid file and of the socket for `--upgrade`; made with mode 0700.
+        pub run_dir: Option<String>,
         pub limits: ServerLimits = ServerLimits::default(),
     }
 
@@ -103,11 +105,11 @@ pub enum Threads {
 }
 
 /// 16 bytes or more.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AdminToken(pub Secret);
 
 /// One entry of `routes:`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
     pub place: Place,
     pub matches: route::config::Matches,

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
 
-use crate::base::decode::{self, Decode, Keys, Within, keys, mappings, words};
+use crate::base::decode::{self, Decode, Keys, Within, keys, words};
 use crate::base::report::{Code, Problem, Report};
+use crate::base::secret::Secret;
 use crate::base::units::show_duration;
 use crate::base::yaml::{At, Node, Place};
+use crate::token;
 
 pub mod mysql;
 pub mod role;
+mod secret;
 mod values;
 
 pub use role::RoleName;
-pub use values::{SharedSecret, StoreAddress, Workers};
+pub use secret::SharedSecret;
+pub use values::{StoreAddress, Workers};
 
 keys! {
     /// The built-in identity service.
@@ -33,7 +37,7 @@ keys! {
         pub issuer: String = "http://127.0.0.1:3002".to_owned(),
         /// What the `aud` of its tokens says.
         pub audience: String = "airside".to_owned(),
-        /// The folder of the signing keys; made on the first start, mode 0700.
+        /// The folder of the private keys; made on the first start, mode 0700.
         pub keys: String = "data/keys".to_owned(),
         /// The tokens that a sign-in gives.
         pub access_token: AccessToken,
@@ -45,17 +49,18 @@ keys! {
         pub signup: Signup,
         /// The roles that exist from the start; `admin` always does. Left out, the roles of `signup`.
         pub roles: Vec<RoleName> = Vec::new(),
-        /// How repeated failures are slowed down.
-        pub throttle: Option<Throttle>; unbuilt,
+        /// How repeated failures at passwords are slowed down.
+        pub throttle: Throttle,
     }
 
     pub struct AccessToken {
         /// How long a token is valid, from `1s` to `1d`.
         pub ttl: At<Duration> = At::new(Duration::from_secs(15 * 60), Place::default()),
-        /// What it is signed with.
-        pub algorithm: Algorithm = Algorithm::EdDsa,
-        /// The key of `HS256`, 32 bytes or more.
-        pub secret: Option<SharedSecret>; unbuilt,
+        /// What it is signed with. Change it and the keys are rotated; `HS256` has the one key that
+        /// `secret` is.
+        pub algorithm: At<Algorithm> = At::new(Algorithm::EdDsa, Place::default()),
+        /// The key of `HS256`, 32 random bytes or more; with no other algorithm.
+        pub secret: Option<At<SharedSecret>>,
     }
 
     pub struct RefreshToken {
@@ -86,24 +91,29 @@ keys! {
     }
 
     pub struct Throttle {
-        /// Failures of one account before its sign-ins are delayed.
-        pub account_failures: u32 = 5,
-        /// The longest delay of one account.
-        pub account_max_delay: Duration = Duration::from_secs(15 * 60),
-        /// Attempts that one address has in a minute.
-        pub ip_per_minute: u32 = 30,
+        /// Failures of one account before its sign-ins are delayed, by 1 s and then twice as long each
+        /// time; `0` switches the delay off.
+        pub account_failures: Within<0, 100> = Within(5),
+        /// The longest delay of one account, from `1s` to `1d`.
+        pub account_max_delay: At<Duration> = At::new(Duration::from_secs(15 * 60), Place::default()),
+        /// Failures that one address has in a minute, IPv6 by /64; `0` switches this off.
+        pub ip_per_minute: Within<0, 1_000_000> = Within(30),
     }
 }
 
-mappings!(Throttle);
+/// What access tokens are signed with, ready to be used.
+pub enum Key<'a> {
+    Pair(token::Algorithm),
+    Shared(&'a Secret),
+}
 
 words! {
     /// What access tokens are signed with.
     pub enum Algorithm {
         EdDsa = "EdDSA",
-        Es256 = "ES256"; unbuilt,
-        Rs256 = "RS256"; unbuilt,
-        Hs256 = "HS256"; unbuilt,
+        Es256 = "ES256",
+        Rs256 = "RS256",
+        Hs256 = "HS256",
     }
 }
 
@@ -125,12 +135,20 @@ impl Identity {
             let message = format!("`{shown}` is out of range: an access token lives 1s to 1d");
             report.push(Problem::error(Code::InvalidValue, ttl.place, message));
         }
+        self.access_token.check(report);
         let grace = self.refresh_token.grace;
         if grace.value > Duration::from_secs(300) {
             let shown = show_duration(grace.value);
             let message =
                 format!("`{shown}` is out of range: a replaced token is good for 5m at most");
             report.push(Problem::error(Code::InvalidValue, grace.place, message));
+        }
+        let delay = self.throttle.account_max_delay;
+        if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&delay.value) {
+            let shown = show_duration(delay.value);
+            let message =
+                format!("`{shown}` is out of range: an account waits for 1s to 1d at most");
+            report.push(Problem::error(Code::InvalidValue, delay.place, message));
         }
         for role in &self.signup.roles {
             let (place, name) = (role.place, role.value.as_str());
@@ -143,6 +161,37 @@ impl Identity {
                 let problem = Problem::error(Code::UnknownName, place, message);
                 report.push(problem.suggest(name, known));
             }
+        }
+    }
+}
+
+impl AccessToken {
+    /// What signs: a pair of keys, or else the secret.
+    pub fn key(&self) -> Key<'_> {
+        match (self.algorithm.value, &self.secret) {
+            (Algorithm::Es256, _) => Key::Pair(token::Algorithm::Es256),
+            (Algorithm::Rs256, _) => Key::Pair(token::Algorithm::Rs256),
+            (Algorithm::Hs256, Some(secret)) => Key::Shared(&secret.value.0),
+            // The last one was refused while reading.
+            (Algorithm::EdDsa, _) | (Algorithm::Hs256, None) => Key::Pair(token::Algorithm::EdDsa),
+        }
+    }
+
+    fn check(&self, report: &mut Report) {
+        let algorithm = self.algorithm;
+        match (&self.secret, algorithm.value) {
+            (None, Algorithm::Hs256) => {
+                let message = "`HS256` needs `secret`, the key that is shared";
+                let problem = Problem::error(Code::Conflict, algorithm.place, message);
+                report.push(problem.help("`openssl rand -hex 32` makes one"));
+            }
+            (Some(secret), word) if word != Algorithm::Hs256 => {
+                let word = word.word();
+                let message = format!("`{word}` has a pair of keys of its own, and no `secret`");
+                let problem = Problem::error(Code::Conflict, secret.place, message);
+                report.push(problem.help("leave it out, or write `algorithm: HS256`"));
+            }
+            _ => {}
         }
     }
 }
@@ -188,7 +237,7 @@ macro_rules! optional_mappings {
     )*};
 }
 
-optional_mappings!(AccessToken, RefreshToken, Password, Signup);
+optional_mappings!(AccessToken, RefreshToken, Password, Signup, Throttle);
 
 /// What an empty mapping is read as.
 fn empty<T: Keys>() -> Option<T> {

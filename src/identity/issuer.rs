@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::session::SessionId;
 use super::user::{User, uuid_v7};
-use crate::token::{Claims, SignError, SigningKey};
+use crate::token::{Claims, SignError, Signer};
 
 /// Makes the access tokens of a sign-in.
 #[derive(Debug)]
 pub struct Issuer {
-    pub key: SigningKey,
     /// What `iss` says.
     pub name: String,
     /// What `aud` says, and `client_id`: there is one client, the API itself.
@@ -21,13 +20,14 @@ impl Issuer {
     /// A token that says who the user is now; a later change reaches the next one.
     pub fn issue(
         &self,
+        signer: &Signer,
         user: &User,
         session: SessionId,
         unix_millis: u64,
     ) -> Result<String, SignError> {
         let id = user.id.to_string();
         let now = unix_millis / 1_000;
-        self.key.sign(&Claims {
+        signer.sign(&Claims {
             iss: self.name.clone(),
             aud: self.audience.clone(),
             sub: id.clone(),

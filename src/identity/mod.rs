@@ -5,7 +5,9 @@
 //! - `service`: the rules, without HTTP and SQL; `refused`: why they say no.
 //! - `store/`: what the rules need of a database, and the two that do it, SQLite and MySQL.
 //! - `password/`: plain, accepted, hashed, by types; the threads that hash.
-//! - `email`, `role`, `user`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
+//! - `rotation`: the life of a signing key.
+//! - `throttle`: how failures are slowed down.
+//! - `email`, `role`, `user`, `api_key`, `issuer`: the nouns. `workers`: threads behind a bounded queue.
 
 use std::io;
 use std::path::Path;
@@ -13,16 +15,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Clock;
-use crate::token::{KeyError, KeyRing, KeySet, SigningKey, Verifier};
+use crate::base::networks::Networks;
+use crate::telemetry::metrics::{Kind, Page, Words};
+use crate::token::{ApiKeys, KeyError, Verifier};
 
 pub use config::role;
 
 use config::StoreAddress;
 use issuer::Issuer;
 use password::{PasswordPool, PasswordRules};
-use service::{Lifetimes, Revoked, Service};
+use refused::Refused;
+use service::{Keys, KnownApiKeys, Lifetimes, Revoked, Service, Throttle};
 use store::{Mysql, MysqlOpenError, PrepareError, Sqlite, StoreError, StoreOpenError, UserStore};
 
+pub mod api_key;
 pub mod config;
 pub mod email;
 mod http;
@@ -30,9 +36,11 @@ mod issuer;
 pub mod password;
 pub mod refresh;
 pub mod refused;
+pub mod rotation;
 pub mod service;
 pub mod session;
 pub mod store;
+pub mod throttle;
 pub mod user;
 mod workers;
 
@@ -58,15 +66,14 @@ pub enum OpenError {
 }
 
 impl Identity {
-    /// Reads or makes the signing key, opens the store and starts the threads. Relative paths are
+    /// Reads or makes the signing keys, opens the store and starts the threads. Relative paths are
     /// relative to `folder`. A MySQL store may be away: it is waited for beside the service, which says
     /// so meanwhile.
     pub fn open(config: &config::Identity, folder: &Path, clock: Clock) -> Result<Self, OpenError> {
-        let key = SigningKey::load_or_create(&folder.join(&config.keys))?;
-        let keys = KeyRing::new(KeySet::new(vec![key.verify_key()]));
+        let keys = Keys::open(&config.keys, &config.access_token, folder)?;
         let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
         let revoked = Revoked::default();
-        let verifier = Verifier::new(ISSUER, issuer, audience, keys.clone(), LEEWAY_SECONDS)
+        let verifier = Verifier::new(ISSUER, issuer, audience, keys.ring.clone(), LEEWAY_SECONDS)
             .with_revocations(revoked.known.clone());
         let signup = config.signup.roles.iter().map(|role| role.value.clone());
         let service = Service {
@@ -77,7 +84,6 @@ impl Identity {
             },
             signup: config.signup.enabled.then(|| signup.collect()),
             issuer: Issuer {
-                key,
                 name: config.issuer.clone(),
                 audience: config.audience.clone(),
                 ttl: config.access_token.ttl.value,
@@ -88,23 +94,36 @@ impl Identity {
                 idle: config.refresh_token.idle,
                 grace: config.refresh_token.grace.value,
             },
+            throttle: Throttle::new(rules(&config.throttle)),
             revoked,
+            api_keys: KnownApiKeys::default(),
             keys,
             clock,
+            signins: Words::default(),
         };
         Ok(Self {
             service: Arc::new(service),
         })
     }
 
-    /// The handlers of the service's listener.
-    pub fn router(&self) -> axum::Router {
-        http::router(Arc::clone(&self.service))
+    /// The handlers of the service's listener. `proxies` are those whose word on a client's address is taken.
+    pub fn router(&self, proxies: Networks) -> axum::Router {
+        http::router(Arc::clone(&self.service), proxies)
     }
 
     /// Verifies the tokens that this service gives; for the edge.
     pub fn verifier(&self) -> Arc<Verifier> {
         Arc::clone(&self.service.verifier)
+    }
+
+    /// How many passwords were checked since the start, those of nobody among them.
+    pub fn password_checks(&self) -> u64 {
+        self.service.passwords.checks()
+    }
+
+    /// The API keys that this service has given; for the edge.
+    pub fn api_keys(&self) -> ApiKeys {
+        self.service.api_keys.keys.clone()
     }
 
     /// The rules themselves; for the shell.
@@ -123,7 +142,7 @@ impl Identity {
                 .build();
             match runtime {
                 Ok(runtime) => runtime.block_on(service.follow(first_round)),
-                Err(error) => log::error!("ended tokens can't be followed: {error}"),
+                Err(error) => log::error!("ended tokens and API keys can't be followed: {error}"),
             }
         };
         match std::thread::Builder::new()
@@ -131,7 +150,7 @@ impl Identity {
             .spawn(follow)
         {
             Ok(_) => drop(done.recv_timeout(FIRST_ROUND)),
-            Err(error) => log::error!("ended tokens can't be followed: {error}"),
+            Err(error) => log::error!("ended tokens and API keys can't be followed: {error}"),
         }
     }
 
@@ -154,13 +173,30 @@ impl Identity {
         }
     }
 
+    /// Writes what was counted of sign-ins, and how many passwords wait for a thread.
+    pub fn write_metrics(&self, page: &mut Page) {
+        let name = "airside_signins_total";
+        page.family(name, Kind::Counter, "Sign-ins, by how they ended.");
+        for (result, count) in self.service.signins.counts() {
+            page.sample(name, &[("result", result)], count);
+        }
+        let name = "airside_password_queue_depth";
+        let help = "Passwords that wait for a thread to hash them.";
+        page.family(name, Kind::Gauge, help);
+        page.sample(name, &[], self.service.passwords.waiting() as u64);
+    }
+
     /// Can users sign in? Errors: what is missing, for `/readyz` and the log.
     pub async fn ready(&self) -> Result<(), String> {
         self.service
             .store
             .ping()
             .await
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        match self.service.can_sign() {
+            true => Ok(()),
+            false => Err(Refused::KeyIsNew.to_string()),
+        }
     }
 }
 
@@ -177,6 +213,14 @@ fn open_store(
         StoreAddress::SqliteMemory => Arc::new(Sqlite::in_memory(&roles, clock)?),
         StoreAddress::Mysql(address) => Arc::new(Mysql::open(address, folder, &roles, clock)?),
     })
+}
+
+fn rules(config: &config::Throttle) -> throttle::Rules {
+    throttle::Rules {
+        account_failures: config.account_failures.0,
+        account_max_delay: config.account_max_delay.value.as_millis() as u64,
+        ip_per_minute: config.ip_per_minute.0,
+    }
 }
 
 fn start_pool(config: &config::Password) -> io::Result<PasswordPool> {

@@ -34,16 +34,23 @@ pub enum Refused {
     UnknownRole,
     #[error("there is no such session")]
     UnknownSession,
+    #[error("there is no such API key")]
+    UnknownApiKey,
     #[error("the role exists")]
     RoleExists,
     #[error("somebody has the role")]
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    /// For so many milliseconds.
+    #[error("too many attempts have failed")]
+    RateLimited(u64),
     #[error("too many passwords are being checked")]
     Busy,
     #[error("the users' database does not answer")]
     StoreAway,
+    #[error("the signing key is new: others have to know it before it signs")]
+    KeyIsNew,
     #[error("something went wrong")]
     Internal,
 }
@@ -55,9 +62,14 @@ impl From<StoreError> for Refused {
             StoreError::UnknownUser => Self::UnknownUser,
             StoreError::UnknownRole => Self::UnknownRole,
             StoreError::UnknownSession => Self::UnknownSession,
+            StoreError::UnknownApiKey => Self::UnknownApiKey,
             StoreError::RoleExists => Self::RoleExists,
             StoreError::RoleInUse => Self::RoleInUse,
             StoreError::LastAdmin => Self::LastAdmin,
+            StoreError::Full(why) => {
+                log::warn!("the users' database is full: {why}");
+                Self::StoreAway
+            }
             StoreError::Unavailable(why) => {
                 log::warn!("the users' database does not answer: {why}");
                 Self::StoreAway

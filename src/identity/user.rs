@@ -6,7 +6,7 @@ use std::fmt;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::email::Email;
-use super::password::{AcceptedPassword, PasswordHash, PasswordPool};
+use super::password::{AcceptedPassword, PasswordHash, PasswordPool, UnusableHash};
 use super::role::RoleName;
 use super::workers::NotDone;
 
@@ -36,14 +36,23 @@ pub struct BeforeCreate {
     pub roles: Vec<RoleName>,
 }
 
-/// A user that a store may keep. `BeforeCreate::run` is the only way to have one:
+/// An account of another system, with a hash that was made there.
+#[derive(Debug)]
+pub struct MovedIn {
+    pub email: Email,
+    password_hash: PasswordHash,
+    roles: Vec<RoleName>,
+    created_at: Option<u64>,
+}
+
+/// A user that a store may keep. Nobody makes one by hand, past `BeforeCreate::run` or `MovedIn`:
 ///
 /// ```compile_fail,E0451
 /// use airside::identity::password::PasswordHash;
 /// use airside::identity::user::{BeforeCreate, NewUser, UserId};
 /// fn by_hand(before: BeforeCreate, password_hash: PasswordHash) -> NewUser {
 ///     let (email, roles) = (before.email, before.roles);
-///     NewUser { id: UserId::new(0), email, password_hash, roles }
+///     NewUser { id: UserId::new(0), email, password_hash, roles, created_at: None }
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -52,6 +61,7 @@ pub struct NewUser {
     email: Email,
     password_hash: PasswordHash,
     roles: Vec<RoleName>,
+    created_at: Option<u64>,
 }
 
 impl UserId {
@@ -82,7 +92,41 @@ impl BeforeCreate {
             email: self.email,
             password_hash: pool.hash(self.password).await?,
             roles: self.roles,
+            created_at: None,
         })
+    }
+}
+
+impl MovedIn {
+    /// Errors: the text is no hash that a password can be checked against.
+    pub fn new(
+        email: Email,
+        password_hash: &str,
+        roles: Vec<RoleName>,
+    ) -> Result<Self, UnusableHash> {
+        Ok(Self {
+            email,
+            password_hash: PasswordHash::from_stored(password_hash.to_owned())?,
+            roles,
+            created_at: None,
+        })
+    }
+
+    /// When it was made there, in Unix milliseconds.
+    pub fn created_at(mut self, millis: Option<u64>) -> Self {
+        self.created_at = millis;
+        self
+    }
+
+    /// Gives the user an id of its own time.
+    pub fn run(self, unix_millis: u64) -> NewUser {
+        NewUser {
+            id: UserId::new(self.created_at.unwrap_or(unix_millis)),
+            email: self.email,
+            password_hash: self.password_hash,
+            roles: self.roles,
+            created_at: self.created_at,
+        }
     }
 }
 
@@ -101,6 +145,11 @@ impl NewUser {
 
     pub fn roles(&self) -> &[RoleName] {
         &self.roles
+    }
+
+    /// When the account was made, which for most is the moment of writing.
+    pub fn created_at(&self, now: u64) -> u64 {
+        self.created_at.unwrap_or(now)
     }
 }
 

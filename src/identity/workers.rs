@@ -31,12 +31,20 @@ type Job<Tool> = Box<dyn FnOnce(&mut Tool) + Send>;
 impl<Tool: Send + 'static> Workers<Tool> {
     /// One thread for each tool; at most `queue` jobs wait for one.
     pub fn start(name: &str, tools: Vec<Tool>, queue: usize) -> io::Result<Self> {
+        Self::start_with(name, tools, queue, || {})
+    }
+
+    /// The same, where each thread does something of its own first.
+    pub fn start_with(name: &str, tools: Vec<Tool>, queue: usize, first: fn()) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(queue);
         let receiver = Arc::new(Mutex::new(receiver));
         for tool in tools {
             let receiver = Arc::clone(&receiver);
             let thread = std::thread::Builder::new().name(name.to_owned());
-            thread.spawn(move || work(tool, &receiver))?;
+            thread.spawn(move || {
+                first();
+                work(tool, &receiver);
+            })?;
         }
         Ok(Self {
             queue: sender,
@@ -66,8 +74,7 @@ impl<Tool: Send + 'static> Workers<Tool> {
     }
 
     /// How many jobs wait for a thread.
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
     }
 }

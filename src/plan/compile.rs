@@ -1,36 +1,52 @@
 //! From a configuration to a plan. Names find what they stand for here; those that find nothing are
 //! reported at their line.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
+use super::kept::Kept;
 use super::target::{Redirect, Respond, Target};
 use super::{Edge, Forward, Plan, Route, Shared};
-use crate::base::net::Networks;
+use crate::base::networks::Networks;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
 use crate::base::yaml::At;
 use crate::config::{self, Config};
 use crate::limit::{self, Limit};
-use crate::policy::{Names, Pipeline};
+use crate::policy::{Keys, Names, Pipeline};
 use crate::route::Router;
+use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
+use crate::token::ApiKeys;
 use crate::upstream::Cluster;
 use crate::upstream::settings::Settings;
 
-/// Makes a plan; `None` where the report has a reason against it.
-pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<Plan> {
-    let parts = Parts::new(config, shared);
+/// Makes a plan; `None` where the report has a reason against it. What the plan `before` counted goes on
+/// where its definition is the same.
+pub fn compile(
+    config: &Config,
+    shared: &Shared,
+    before: Option<&Plan>,
+    report: &mut Report,
+) -> Option<Plan> {
+    let mut kept = Kept::after(before.map(|plan| &plan.kept));
+    let parts = Parts::new(config, shared, &mut kept);
     let compiled: Vec<(Matcher, Route)> = config
         .routes()
         .iter()
         .filter_map(|route| parts.route(route, report))
         .collect();
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
+    let defaults = config.defaults.given();
+    let unrouted = defaults.map(|defaults| parts.unrouted(&defaults.without_a_route(), report));
+    let clusters = parts.into_clusters();
+    let unrouted_meters = kept.meters(&"".into());
+    kept.finish();
     if report.has_errors() {
         return None;
     }
@@ -43,7 +59,7 @@ pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     Some(Plan {
         edge: Edge {
-            trusted_proxies: Networks::new(trusted.collect()),
+            trusted_proxies: Networks::new(trusted),
             max_uri: size(limits.uri.0),
             max_headers: size(limits.headers.0),
             // Pingora counts whole seconds, and takes 0 as "for ever".
@@ -51,7 +67,11 @@ pub fn compile(config: &Config, shared: &Shared, report: &mut Report) -> Option<
         },
         router: Router::new(&matchers),
         routes,
-        clusters: parts.into_clusters(),
+        clusters,
+        drain: config.server.drain,
+        kept,
+        unrouted,
+        unrouted_meters,
     })
 }
 
@@ -62,15 +82,23 @@ struct Parts<'a> {
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
     issuers: Vec<(&'a str, Arc<crate::token::Verifier>)>,
+    /// Limits that are written in routes are kept as well.
+    kept: RefCell<&'a mut Kept>,
+    api_keys: Option<&'a ApiKeys>,
 }
 
 impl<'a> Parts<'a> {
-    fn new(config: &'a Config, shared: &'a Shared) -> Self {
-        let limits = config.limits.iter();
-        let limits = limits.filter_map(|(name, keys)| {
-            let limit = Limit::new(name.value.as_str().into(), keys)?;
-            Some((name.value.as_str(), Arc::new(limit)))
-        });
+    fn new(config: &'a Config, shared: &'a Shared, kept: &'a mut Kept) -> Self {
+        let mut limits = HashMap::new();
+        for (name, keys) in config.limits.iter() {
+            let name = name.value.as_str();
+            let make = || Limit::new(name.into(), keys);
+            limits.extend(
+                kept.limits
+                    .keep(name, keys, make)
+                    .map(|limit| (name, limit)),
+            );
+        }
         let mut clusters = HashMap::new();
         for (name, keys) in config.upstreams.iter() {
             let cluster = shared.upstreams.prepare(&name.value, Settings::new(keys));
@@ -85,12 +113,14 @@ impl<'a> Parts<'a> {
         let issuers = shared.issuers.iter();
         Self {
             config,
-            limits: limits.collect(),
+            limits,
             limit_names: config.limits.names().collect(),
             clusters,
             issuers: issuers
                 .map(|(name, verifier)| (name.as_str(), verifier.clone()))
                 .collect(),
+            kept: RefCell::new(kept),
+            api_keys: shared.api_keys.as_ref(),
         }
     }
 
@@ -105,27 +135,50 @@ impl<'a> Parts<'a> {
         let name: Arc<str> = route.name().into();
         let keys = self.config.policies(route);
         let parameters = route.matches.path.value.names();
-        let own_limit = |keys: &limit::config::Limit| Limit::new(name.clone(), keys).map(Arc::new);
-        let names = Names {
-            parameters: &parameters,
-            limits: &|name| self.limits.get(name).cloned(),
-            limit_names: &self.limit_names,
-            own_limit: &own_limit,
-            issuers: &self.issuers,
-        };
-        let pipeline = Pipeline::compile(&keys, &names, report);
+        let methods = route.matches.methods();
+        let pipeline = self.pipeline(&name, &keys, &parameters, methods, report);
         let target = self.target(route, &parameters, report);
         // What is wrong with the match has been told when the file was checked.
         let matcher = route.matches.compile(&mut Report::default())?;
         Some((
             matcher,
             Route {
+                meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,
                 target: target?,
                 timeout: keys.timeout.map(|timeout| timeout.value),
             },
         ))
+    }
+
+    fn unrouted(&self, keys: &Keys, report: &mut Report) -> Pipeline {
+        self.pipeline(&"".into(), keys, &[], MethodSet::ANY, report)
+    }
+
+    fn pipeline(
+        &self,
+        name: &Arc<str>,
+        keys: &Keys,
+        parameters: &[&str],
+        methods: MethodSet,
+        report: &mut Report,
+    ) -> Pipeline {
+        let own_limit = |keys: &limit::config::Limit| {
+            let make = || Limit::new(name.clone(), keys);
+            let mut kept = self.kept.borrow_mut();
+            kept.limits.keep(&format!("in {name}"), keys, make)
+        };
+        let names = Names {
+            parameters,
+            limits: &|name| self.limits.get(name).cloned(),
+            limit_names: &self.limit_names,
+            own_limit: &own_limit,
+            issuers: &self.issuers,
+            api_keys: self.api_keys,
+            methods,
+        };
+        Pipeline::compile(keys, &names, report)
     }
 
     fn target(

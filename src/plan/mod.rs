@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::net::Networks;
+use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
+use crate::telemetry::metrics::RouteMeters;
 use crate::upstream::Cluster;
 
 mod compile;
+mod kept;
 mod shared;
 mod target;
 
@@ -25,6 +27,13 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// All upstreams, those without a route too.
     pub clusters: Vec<Arc<Cluster>>,
+    /// How long a graceful stop may take.
+    pub drain: Duration,
+    kept: kept::Kept,
+    /// What answers get where no route was found: the defaults' `cors` and `response_headers`.
+    pub unrouted: Option<Pipeline>,
+    /// What is counted where no route was found.
+    pub unrouted_meters: Arc<RouteMeters>,
 }
 
 /// What holds before a route is known.
@@ -46,9 +55,15 @@ pub struct Route {
     pub target: Target,
     /// The longest that a request may take.
     pub timeout: Option<Duration>,
+    pub meters: Arc<RouteMeters>,
 }
 
 impl Plan {
+    /// The counters of all routes, by their names; of no route under the empty one.
+    pub fn meters(&self) -> impl Iterator<Item = (&str, &RouteMeters)> + Clone {
+        self.kept.all_meters()
+    }
+
     pub fn route(&self, index: u32) -> Option<&Route> {
         self.routes.get(index as usize)
     }

@@ -7,7 +7,7 @@ use crate::base::decode::Table;
 use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::policy::auth::BUILT_IN;
-use crate::token::{KeyRing, Verifier};
+use crate::token::{ApiKeys, KeyRing, Verifier};
 use crate::upstream::Registry;
 
 /// Issuers and services of this process.
@@ -15,6 +15,8 @@ use crate::upstream::Registry;
 pub struct Shared {
     /// The names of issuers and who verifies their tokens.
     pub issuers: Vec<(String, Arc<Verifier>)>,
+    /// The identity service's API keys.
+    pub api_keys: Option<ApiKeys>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
     /// What is known of upstreams.
@@ -23,7 +25,7 @@ pub struct Shared {
 
 impl Shared {
     /// For commands that compile a plan and serve nothing: issuers without keys, so that every name
-    /// resolves and no token is ever valid.
+    /// resolves and no credential is ever valid.
     pub fn offline(config: &Config) -> Self {
         let keyless = |name: &str, issuer: String, audience: String| {
             let verifier = Verifier::new(name, issuer, audience, KeyRing::default(), 0);
@@ -34,6 +36,7 @@ impl Shared {
         if config.identity.is_absent() {
             return Self {
                 issuers: others.collect(),
+                api_keys: None,
                 identity: None,
                 upstreams: Arc::default(),
             };
@@ -49,6 +52,7 @@ impl Shared {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
             issuers: std::iter::once(built_in).chain(others).collect(),
+            api_keys: Some(ApiKeys::default()),
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
             upstreams: Arc::default(),
         }

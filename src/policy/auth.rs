@@ -1,27 +1,30 @@
-//! `auth`: whose token a route takes. Without a valid one the answer is 401, the same for every cause;
-//! the cause goes to the log. What roles the holder needs is the next policy's.
+//! `auth`: whose tokens a route takes, and whether it takes API keys. Without a valid credential the answer
+//! is 401, the same for every cause; the cause goes to the log. What roles it needs is the next policy's.
 
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, header};
+use pingora::http::RequestHeader;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::{Call, Keys, Names, Policy, Verdict};
 use crate::base::decode::{self, Decode, keys, mappings};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report, choices};
-use crate::base::yaml::{At, Node};
-use crate::token::{self, Verifier};
+use crate::base::yaml::{At, Node, Place};
+use crate::token::{
+    self, ApiKeyError, ApiKeys, BearerError, Credential, Principal, Verifier, X_API_KEY,
+};
 
 /// Who may call a route.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Access {
     Public,
     Required(Requirement),
 }
 
 keys! {
-    /// What a caller needs besides a valid token.
+    /// What a caller needs.
     pub struct Requirement {
         /// Any one of these roles.
         pub roles: Option<At<Vec<At<String>>>>,
@@ -29,16 +32,19 @@ keys! {
         pub all_roles: Option<At<Vec<At<String>>>>,
         /// Whose tokens are taken.
         pub issuers: Option<At<Vec<At<String>>>>,
-        /// An API key will do.
-        pub api_key: bool = false; unbuilt,
+        /// An API key is taken, and no token unless `issuers` says whose.
+        pub api_key: bool = false,
     }
 }
 mappings!(Requirement);
 
-/// Verifies the caller's token in this process: no call, no database, no lock.
+/// Verifies the caller's credential in this process: no call, no database, no lock.
 #[derive(Debug)]
 pub struct Auth {
     verifiers: Vec<Arc<Verifier>>,
+    /// `None` where API keys are not taken.
+    api_keys: Option<ApiKeys>,
+    challenge: HeaderValue,
 }
 
 /// The names under which upstreams learn who calls; what a client sends under them is removed.
@@ -53,70 +59,140 @@ impl Policy for Auth {
         let Access::Required(requirement) = &access.value else {
             return None;
         };
-        let known: Vec<&str> = names.issuers.iter().map(|(name, _)| *name).collect();
-        let mut verifiers = Vec::new();
-        match &requirement.issuers {
-            Some(issuers) => {
-                for issuer in &issuers.value {
-                    match names.issuers.iter().find(|(name, _)| *name == issuer.value) {
-                        Some((_, verifier)) => verifiers.push(verifier.clone()),
-                        None => {
-                            let message = format!("no issuer is named `{}`", issuer.value);
-                            let problem = Problem::error(Code::UnknownName, issuer.place, message);
-                            report.push(problem.suggest(&issuer.value, known.iter().copied()));
-                        }
-                    }
-                }
+        let verifiers = match &requirement.issuers {
+            Some(issuers) => named(&issuers.value, names, report),
+            // Anyone may be able to sign up, and only admins make keys: who asks for keys gets no tokens
+            // unless told so.
+            None if requirement.api_key => Vec::new(),
+            None => the_issuer(access.place, names, report)
+                .into_iter()
+                .collect(),
+        };
+        let mut api_keys = None;
+        if requirement.api_key {
+            api_keys = names.api_keys.cloned();
+            if api_keys.is_none() {
+                let message = "this route takes API keys, and nobody gives any";
+                let problem = Problem::error(Code::UnknownName, access.place, message);
+                report.push(problem.help("add `identity:`, which keeps them"));
             }
-            // The built-in issuer, or else the only one: whose tokens a route takes is never a guess.
-            None => match (
-                names.issuers.iter().find(|(name, _)| *name == BUILT_IN),
-                names.issuers,
-            ) {
-                (Some((_, verifier)), _) | (None, [(_, verifier)]) => {
-                    verifiers.push(verifier.clone())
-                }
-                (None, []) => {
-                    let message = "this route needs a token, and nobody issues one";
-                    let problem = Problem::error(Code::UnknownName, access.place, message);
-                    report.push(problem.help("add `identity:`, or an issuer under `issuers:`"));
-                }
-                (None, _) => {
-                    let message = "there are several issuers: say whose tokens this route takes";
-                    let problem = Problem::error(Code::UnknownName, access.place, message);
-                    report.push(problem.help(format!(
-                        "`auth: {{ issuers: […] }}` with {}",
-                        choices(known)
-                    )));
-                }
-            },
         }
-        Some(Self { verifiers })
+        Some(Self {
+            verifiers,
+            api_keys,
+            challenge: HeaderValue::from_static(challenge(requirement)),
+        })
     }
 
     fn request(&self, call: &mut Call) -> Verdict {
-        let token = match token::bearer(&call.header.headers) {
-            Ok(Some(token)) => token,
-            Ok(None) => return Verdict::refuse(unauthenticated("no_token")),
-            Err(token::BearerError::Unusable) => {
-                return Verdict::refuse(unauthenticated("unusable_credential"));
+        let headers = &call.header.headers;
+        let credential = match &self.api_keys {
+            Some(_) => token::credential(headers),
+            None => token::bearer(headers).map(|token| token.map(Credential::Token)),
+        };
+        let verified = match (credential, &self.api_keys) {
+            (Ok(Some(Credential::Token(token))), _) => self.token(token, call.unix_seconds),
+            (Ok(Some(Credential::ApiKey(key))), Some(keys)) => {
+                let verified = keys.verify(key, call.unix_seconds);
+                verified.map_err(ApiKeyError::reason)
             }
-            Err(token::BearerError::Several) => {
+            (Ok(None), _) => Err("no_token"),
+            (Ok(Some(Credential::ApiKey(_))), None) | (Err(BearerError::Unusable), _) => {
+                Err("unusable_credential")
+            }
+            (Err(BearerError::Several), _) => {
                 let reply = Reply::refuse(Refusal::BadRequest).reason("several_credentials");
                 return Verdict::refuse(reply.detail("the request has more than one credential"));
             }
         };
+        match verified {
+            Ok(principal) => {
+                call.findings.principal = Some(principal);
+                Verdict::Continue
+            }
+            Err(reason) => Verdict::refuse(
+                Reply::refuse(Refusal::Unauthenticated)
+                    .reason(reason)
+                    .header(header::WWW_AUTHENTICATE, self.challenge.clone()),
+            ),
+        }
+    }
+
+    /// A key lives long and opens every door of its roles: the upstream learns whose it is, and never the
+    /// key. Beside one there is no other credential, so that no token goes with it.
+    fn forward(&self, upstream: &mut RequestHeader) {
+        if self.api_keys.is_none() {
+            return;
+        }
+        upstream.remove_header(&X_API_KEY);
+        let authorization = upstream.headers.get(header::AUTHORIZATION);
+        if authorization.is_some_and(token::is_api_key) {
+            upstream.remove_header(&header::AUTHORIZATION);
+        }
+    }
+}
+
+impl Auth {
+    /// Who a token speaks for, or why for nobody: the last issuer's reason.
+    fn token(&self, token: &str, now: u64) -> Result<Arc<Principal>, &'static str> {
         let mut reason = "no_issuer";
         for verifier in &self.verifiers {
-            match verifier.verify(token, call.unix_seconds) {
-                Ok(principal) => {
-                    call.findings.principal = Some(principal);
-                    return Verdict::Continue;
-                }
+            match verifier.verify(token, now) {
+                Ok(principal) => return Ok(principal),
                 Err(error) => reason = error.reason(),
             }
         }
-        Verdict::refuse(unauthenticated(reason))
+        Err(reason)
+    }
+}
+
+/// The verifiers of the issuers that a route names.
+fn named(issuers: &[At<String>], names: &Names, report: &mut Report) -> Vec<Arc<Verifier>> {
+    let mut verifiers = Vec::new();
+    for issuer in issuers {
+        match names.issuers.iter().find(|(name, _)| *name == issuer.value) {
+            Some((_, verifier)) => verifiers.push(verifier.clone()),
+            None => {
+                let message = format!("no issuer is named `{}`", issuer.value);
+                let problem = Problem::error(Code::UnknownName, issuer.place, message);
+                let known = names.issuers.iter().map(|(name, _)| *name);
+                report.push(problem.suggest(&issuer.value, known));
+            }
+        }
+    }
+    verifiers
+}
+
+/// The built-in issuer, or else the only one: whose tokens a route takes is never a guess.
+fn the_issuer(place: Place, names: &Names, report: &mut Report) -> Option<Arc<Verifier>> {
+    let built_in = names.issuers.iter().find(|(name, _)| *name == BUILT_IN);
+    match (built_in, names.issuers) {
+        (Some((_, verifier)), _) | (None, [(_, verifier)]) => Some(verifier.clone()),
+        (None, []) => {
+            let message = "this route needs a token, and nobody issues one";
+            let problem = Problem::error(Code::UnknownName, place, message);
+            report.push(problem.help("add `identity:`, or an issuer under `issuers:`"));
+            None
+        }
+        (None, several) => {
+            let message = "there are several issuers: say whose tokens this route takes";
+            let problem = Problem::error(Code::UnknownName, place, message);
+            let known = several.iter().map(|(name, _)| *name);
+            report.push(problem.help(format!(
+                "`auth: {{ issuers: […] }}` with {}",
+                choices(known)
+            )));
+            None
+        }
+    }
+}
+
+/// What a 401 asks for (RFC 9110 §11.6.1, RFC 6750 §3); one answer for every cause, so no `error`.
+fn challenge(requirement: &Requirement) -> &'static str {
+    match (requirement.api_key, &requirement.issuers) {
+        (false, _) => "Bearer realm=\"airside\"",
+        (true, None) => "ApiKey realm=\"airside\"",
+        (true, Some(_)) => "Bearer realm=\"airside\", ApiKey realm=\"airside\"",
     }
 }
 
@@ -126,14 +202,6 @@ pub fn is_identity_header(name: &str) -> bool {
     const PREFIX: &[u8] = b"x-auth-";
     let same = |(ours, theirs): (&u8, u8)| *ours == theirs || (*ours == b'-' && theirs == b'_');
     name.len() >= PREFIX.len() && PREFIX.iter().zip(name.bytes()).all(same)
-}
-
-fn unauthenticated(reason: &'static str) -> Reply {
-    // RFC 6750 §3; one answer for every cause, so no `error` parameter.
-    let challenge = HeaderValue::from_static("Bearer realm=\"airside\"");
-    Reply::refuse(Refusal::Unauthenticated)
-        .reason(reason)
-        .header(header::WWW_AUTHENTICATE, challenge)
 }
 
 impl Decode for Access {

@@ -1,4 +1,4 @@
-//! `request_headers` and `response_headers`: set some, remove others.
+//! `request_headers` and `response_headers`: remove some, set and add others.
 
 use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -11,14 +11,32 @@ use crate::base::units::Word;
 use crate::base::yaml::{At, Place};
 
 keys! {
-    /// What to do with a message's headers: first `remove`, then `set`.
+    /// What to do with a message's headers: first `remove`, then `set`, then `add`.
     pub struct Edit {
         /// Replaces whatever stands under these names.
         pub set: Pairs<At<String>> = Pairs::default(),
+        /// One more line under these names, beside those that are there.
+        pub add: Pairs<At<String>> = Pairs::default(),
         pub remove: Vec<At<Word>> = Vec::new(),
     }
 }
 mappings!(Edit);
+
+impl Edit {
+    /// The names whose present lines are lost, and where that is written.
+    pub fn replaced(&self) -> impl Iterator<Item = (&str, Place)> {
+        let set = self.set.0.iter();
+        let set = set.map(|(name, _)| (name.value.as_str(), name.place));
+        let removed = self.remove.iter();
+        set.chain(removed.map(|name| (name.value.0.as_str(), name.place)))
+    }
+
+    /// The names that get one more line.
+    pub fn added(&self) -> impl Iterator<Item = (&str, Place)> {
+        let add = self.add.0.iter();
+        add.map(|(name, _)| (name.value.as_str(), name.place))
+    }
+}
 
 /// Changes the head that the upstream gets.
 #[derive(Debug)]
@@ -31,6 +49,7 @@ pub struct ResponseHeaders(Changes);
 #[derive(Debug)]
 struct Changes {
     set: Vec<(HeaderName, HeaderValue)>,
+    add: Vec<(HeaderName, HeaderValue)>,
     remove: Vec<HeaderName>,
 }
 
@@ -47,6 +66,9 @@ impl Policy for RequestHeaders {
         for (name, value) in &self.0.set {
             // Invariant: name and value were parsed, so that inserting can't fail.
             let _ = upstream.insert_header(name.clone(), value.clone());
+        }
+        for (name, value) in &self.0.add {
+            let _ = upstream.append_header(name.clone(), value.clone());
         }
     }
 }
@@ -65,29 +87,41 @@ impl Policy for ResponseHeaders {
             // Invariant: as above.
             let _ = response.insert_header(name.clone(), value.clone());
         }
+        for (name, value) in &self.0.add {
+            let _ = response.append_header(name.clone(), value.clone());
+        }
     }
 }
 
 impl Changes {
     fn compile(edit: &Edit, of: &str, report: &mut Report) -> Self {
-        let mut set = Vec::new();
-        for (key, value) in &edit.set.0 {
-            let name = header_name(&key.value, key.place, of, report);
-            match HeaderValue::from_str(&value.value) {
-                Ok(content) => set.extend(name.map(|name| (name, content))),
-                Err(_) => {
-                    let message = "a header's value has no control characters";
-                    report.push(Problem::error(Code::InvalidValue, value.place, message));
-                }
-            }
-        }
         let names = edit.remove.iter();
         let remove = names.filter_map(|name| header_name(&name.value.0, name.place, of, report));
         Self {
             remove: remove.collect(),
-            set,
+            set: lines(&edit.set, of, report),
+            add: lines(&edit.add, of, report),
         }
     }
+}
+
+fn lines(
+    pairs: &Pairs<At<String>>,
+    of: &str,
+    report: &mut Report,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let mut lines = Vec::new();
+    for (key, value) in &pairs.0 {
+        let name = header_name(&key.value, key.place, of, report);
+        match HeaderValue::from_str(&value.value) {
+            Ok(content) => lines.extend(name.map(|name| (name, content))),
+            Err(_) => {
+                let message = "a header's value has no control characters";
+                report.push(Problem::error(Code::InvalidValue, value.place, message));
+            }
+        }
+    }
+    lines
 }
 
 /// A header that a configuration may change: not those that carry identity or frame the message.

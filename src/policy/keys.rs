@@ -11,11 +11,11 @@ keys! {
     /// A route's policies.
     pub struct Keys {
         /// Networks that may call; all others may not.
-        pub allow: Option<access::Networks>; unbuilt,
-        /// Networks that may not call.
-        pub deny: Option<access::Networks>; unbuilt,
+        pub allow: Option<At<access::List>>,
+        /// Networks that may not call; it wins over `allow`.
+        pub deny: Option<At<access::List>>,
         /// Which other origins a browser may call from.
-        pub cors: Option<cors::Cors>; unbuilt,
+        pub cors: Option<cors::Cors>,
         /// Names of limits, or limits written here.
         pub limits: Option<limits::Uses>,
         /// Who may call: `public`, `required`, or a mapping of what is required.
@@ -35,6 +35,22 @@ keys! {
 mappings!(Keys);
 
 impl Keys {
+    /// Of the defaults, what holds for answers to requests that meet no route.
+    pub fn without_a_route(&self) -> Self {
+        Self {
+            allow: None,
+            deny: None,
+            cors: self.cors.clone(),
+            limits: None,
+            auth: None,
+            max_body: None,
+            rewrite: None,
+            request_headers: None,
+            response_headers: self.response_headers.clone(),
+            timeout: None,
+        }
+    }
+
     /// These keys, and for those left out the defaults'.
     pub fn or(&self, defaults: &Self) -> Self {
         let (own, other) = (self.clone(), defaults.clone());

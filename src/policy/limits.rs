@@ -18,10 +18,20 @@ use crate::limit::{self, Limit, Outcome, Parts, User};
 pub type Uses = Vec<Use>;
 
 /// A limit's name, or a limit written in place and counted there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Use {
     Named(At<String>),
     Own(Box<limit::config::Limit>),
+}
+
+impl Use {
+    /// The limit that is written in place, if it is one.
+    pub fn own(&self) -> Option<&limit::config::Limit> {
+        match self {
+            Self::Own(limit) => Some(limit),
+            Self::Named(_) => None,
+        }
+    }
 }
 
 /// Limits by address, route or nothing. Also the one that tells clients how much is left, for both.

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use pingora::http::{RequestHeader, ResponseHeader};
 use smallvec::SmallVec;
 
@@ -11,7 +12,8 @@ use crate::base::reply::Reply;
 use crate::base::report::Report;
 use crate::base::template::Captures;
 use crate::limit::{Decision, Limit};
-use crate::token::{Principal, Verifier};
+use crate::route::method::MethodSet;
+use crate::token::{ApiKeys, Principal, Verifier};
 
 pub mod access;
 pub mod auth;
@@ -77,6 +79,10 @@ pub struct Findings {
     pub max_body: Option<u64>,
     /// The upstream's path where it is not the client's, without the query.
     pub path: Option<String>,
+    /// What `Access-Control-Allow-Origin` says, where a browser's script may read the answer.
+    pub origin: Option<HeaderValue>,
+    /// What a preflight is granted.
+    pub grant: Option<cors::Grant>,
 }
 
 #[derive(Debug)]
@@ -94,6 +100,10 @@ pub struct Names<'a> {
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
     pub issuers: &'a [(&'a str, Arc<Verifier>)],
+    /// The methods that the route matches.
+    pub methods: MethodSet,
+    /// The API keys of the identity service, where there is one.
+    pub api_keys: Option<&'a ApiKeys>,
 }
 
 macro_rules! pipeline {
@@ -133,6 +143,10 @@ macro_rules! pipeline {
 }
 
 pipeline! {
+    // Before `access`: its refusals are read by scripts too.
+    sharing: cors::Sharing,
+    access: access::Access,
+    preflight: cors::Preflight,
     limits_before_auth: limits::BeforeAuth,
     auth: auth::Auth,
     roles: roles::Roles,

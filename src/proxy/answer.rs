@@ -65,8 +65,9 @@ fn may_stay_open(request: &RequestHeader) -> bool {
 /// What every answer's head gets, the upstream's and ours.
 pub fn finish_head(response: &mut ResponseHeader, context: &Context) {
     limits::tell(&context.findings, response);
-    if let Some(route) = context.route() {
-        route.pipeline.response(&context.findings, response);
+    let route = context.route().map(|route| &route.pipeline);
+    if let Some(policies) = route.or(context.plan.unrouted.as_ref()) {
+        policies.response(&context.findings, response);
     }
 }
 

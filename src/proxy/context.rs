@@ -15,6 +15,7 @@ use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
+use crate::telemetry::metrics::RouteMeters;
 use crate::upstream::{Cluster, Lease, NoLease, Ticket};
 
 /// One request. It keeps the plan that it began with until it ends.
@@ -121,6 +122,20 @@ impl Context {
         }
     }
 
+    /// The route is found: from now on the request is one of its own.
+    pub fn enter(&mut self, route: u32) {
+        self.route = Some(route);
+        self.meters().in_flight.add(1);
+    }
+
+    /// The counters of the request's route, or those of none.
+    pub fn meters(&self) -> &RouteMeters {
+        match self.route() {
+            Some(route) => &route.meters,
+            None => &self.plan.unrouted_meters,
+        }
+    }
+
     pub fn route(&self) -> Option<&Route> {
         self.route.and_then(|index| self.plan.route(index))
     }
@@ -132,6 +147,14 @@ impl Context {
             self.upstream_time += began.elapsed();
         }
         self.lease = None;
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.route.is_some() {
+            self.meters().in_flight.add(-1);
+        }
     }
 }
 

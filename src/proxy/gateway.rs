@@ -18,6 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use super::context::{Context, Id};
 use super::failure::BODY_TOO_LARGE;
 use super::forward::{Connection, TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
+use super::intake::Intake;
 use super::traffic::Traffic;
 use super::{answer, attempt, failure, forward, intake, record};
 use crate::base::clock::Clock;
@@ -25,7 +26,7 @@ use crate::base::id::TraceParent;
 use crate::base::net;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
-use crate::policy::{Call, Verdict};
+use crate::policy::{Call, Verdict, cors};
 use crate::route::Found;
 use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
@@ -58,22 +59,12 @@ impl Gateway {
     fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
         let plan = context.plan.clone();
         let asked = intake::read(header, &plan.edge)?;
-        let query = asked.query.unwrap_or_default();
-        let found = plan.router.find(
-            &asked.host,
-            &asked.path,
-            Asked {
-                method: asked.method,
-                headers: &header.headers,
-                query,
-            },
-        );
-        let (index, captures) = match found {
+        let (index, captures) = match find(&plan, &asked, header) {
             Found::Route { route, captures } => (route, captures),
             Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
             Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
         };
-        context.route = Some(index);
+        context.enter(index);
         let Some(route) = plan.route(index) else {
             return Err(Reply::refuse(Refusal::Internal).reason("route"));
         };
@@ -144,6 +135,13 @@ impl ProxyHttp for Gateway {
         match self.decide(header, context) {
             Ok(()) => Ok(false),
             Err(reply) => {
+                let unrouted = context.plan.unrouted.as_ref();
+                if let (None, Some(sharing)) = (
+                    context.route,
+                    unrouted.and_then(|policies| policies.sharing.as_ref()),
+                ) {
+                    sharing.note(&header.headers, &mut context.findings);
+                }
                 // Answers are the rare case: their future stays out of this one.
                 Box::pin(answer::write(session, context, reply)).await?;
                 Ok(true)
@@ -264,11 +262,12 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         // RFC 9110 §2.5: the version is that of who sends the message, which is the gateway.
         response.set_version(http::Version::HTTP_11);
-        // After a switch of protocols `Connection` and `Upgrade` are the answer.
-        if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        // After a switch of protocols `Connection` and `Upgrade` are the answer, and no other follows it.
+        let switched = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if !switched {
             answer::strip_hop_by_hop(response);
         }
-        if !response.status.is_informational() {
+        if switched || !response.status.is_informational() {
             answer::finish_head(response, context);
         }
         let version = session.req_header().version;
@@ -327,6 +326,7 @@ impl ProxyHttp for Gateway {
             attempt::completed(context);
         }
         context.end_attempt();
+        record::count(session, context);
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(
                 session,
@@ -349,6 +349,30 @@ impl ProxyHttp for Gateway {
             context.id.as_str()
         )
     }
+}
+
+/// Finds the route. A preflight speaks for the request that will follow it: it is that one's route which
+/// answers, whatever its methods, where it has `cors`.
+fn find(plan: &Plan, asked: &Intake, header: &RequestHeader) -> Found {
+    let find = |method| {
+        let asked_for = Asked {
+            method,
+            headers: &header.headers,
+            query: asked.query.unwrap_or_default(),
+        };
+        plan.router.find(&asked.host, &asked.path, asked_for)
+    };
+    if let Some(method) = cors::asked_for(header) {
+        let found = find(method);
+        if let Found::Route { route, .. } = &found
+            && plan
+                .route(*route)
+                .is_some_and(|route| route.pipeline.preflight.is_some())
+        {
+            return found;
+        }
+    }
+    find(asked.method)
 }
 
 /// The address at the other end of the connection.

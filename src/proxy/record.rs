@@ -1,10 +1,11 @@
-//! What the access log keeps of a request.
+//! What the access log and the metrics keep of a request.
 
 use http::{Version, header};
 use pingora::Error;
 use pingora::proxy::Session;
 
 use super::context::Context;
+use crate::base::reply::Refusal;
 use crate::limit::Decision;
 use crate::telemetry::access::{AccessLog, Field, Record, Text};
 
@@ -17,9 +18,6 @@ pub fn of(
     unix_millis: u64,
 ) -> Record {
     let duration = context.started.elapsed();
-    let status = session
-        .response_written()
-        .map_or(0, |head| head.status.as_u16());
     let nearest = context
         .findings
         .counted
@@ -34,7 +32,7 @@ pub fn of(
         unix_millis: unix_millis.saturating_sub(duration.as_millis() as u64),
         client: context.client.address,
         route: context.route().map(|route| route.name.clone()),
-        status,
+        status: status(session),
         duration_us: duration.as_micros() as u64,
         upstream: context.cluster.as_ref().map(|cluster| cluster.name.clone()),
         server: context.server.clone(),
@@ -56,6 +54,23 @@ pub fn of(
         not_retried: context.not_retried,
         text: text(session, context, log),
     }
+}
+
+/// Counts a request that is over.
+pub fn count(session: &Session, context: &Context) {
+    let duration = context.started.elapsed();
+    let meters = context.meters();
+    let gateway = duration.saturating_sub(context.upstream_time);
+    meters.count(status(session), duration, gateway);
+    if let Some(Refusal::Unauthenticated | Refusal::Forbidden) = context.refusal {
+        meters.auth_refusals.count(context.reason);
+    }
+}
+
+/// Of the answer; 0 where none was sent.
+fn status(session: &Session) -> u16 {
+    let head = session.response_written();
+    head.map_or(0, |head| head.status.as_u16())
 }
 
 fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {

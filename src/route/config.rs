@@ -52,6 +52,14 @@ impl FromText for Name {
 }
 
 impl Matches {
+    /// The methods that are matched.
+    pub fn methods(&self) -> MethodSet {
+        let named = self.methods.as_ref();
+        named.map_or(MethodSet::ANY, |named| {
+            MethodSet::of(named.value.iter().copied())
+        })
+    }
+
     pub fn compile(&self, report: &mut Report) -> Option<Matcher> {
         Some(Matcher {
             host: self.host.as_ref().map(|host| host.value.clone()),
@@ -64,7 +72,7 @@ impl Matches {
     fn predicates(&self, report: &mut Report) -> Option<Predicates> {
         let mut predicates = Predicates::default();
         if let Some(methods) = &self.methods {
-            let set = MethodSet::of(methods.value.iter().copied());
+            let set = self.methods();
             if set.is_empty() {
                 let message = "`methods` is empty, so the route can never match";
                 report.push(Problem::error(Code::InvalidValue, methods.place, message));

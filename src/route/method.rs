@@ -62,6 +62,11 @@ impl MethodSet {
         self.0 & other.0 != 0
     }
 
+    /// Are all of `other` in it?
+    pub fn holds(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
+
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }

@@ -45,6 +45,16 @@ impl PathPattern {
     }
 }
 
+impl Segment {
+    /// The text that a path must have here; `None` for a parameter.
+    pub fn literal(&self) -> Option<&str> {
+        match self {
+            Self::Literal(text) => Some(text),
+            Self::Param(_) => None,
+        }
+    }
+}
+
 impl FromText for PathPattern {
     const EXPECTED: &'static str = "a path such as `/flights/*`, `/flights/{id}` or `/ping`";
     const PATTERN: &'static str = "/.*";

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use pingora::apps::ServerApp;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
+
+use crate::base::net::Peer;
 
 pub struct AxumApp {
     router: Router,
@@ -29,7 +34,14 @@ impl ServerApp for AxumApp {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let service = TowerToHyperService::new(self.router.clone());
+        let peer = peer(&stream);
+        let router = TowerToHyperService::new(self.router.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            router.call(request)
+        });
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
@@ -51,6 +63,13 @@ impl ServerApp for AxumApp {
         }
         None
     }
+}
+
+/// Who is at the other end; `None` where that is not an IP socket.
+fn peer(stream: &Stream) -> Option<Peer> {
+    let digest = stream.get_socket_digest()?;
+    let (peer, local) = (digest.peer_addr()?, digest.local_addr()?);
+    Some(Peer::of(peer.as_inet()?.ip(), local.as_inet()?.ip()))
 }
 
 /// For a whole request head, also on a kept connection.

@@ -1,18 +1,22 @@
 //! The assembly: makes the parts of a configuration and runs them as Pingora services.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use pingora::server::configuration::ServerConf;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use nix::unistd::Pid;
+use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
-use crate::admin::{self, Readiness};
+use crate::admin::{self, Parts, Readiness};
 use crate::base::clock::Clock;
+use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
 use crate::identity::Identity;
@@ -23,11 +27,24 @@ use crate::telemetry::access::AccessLog;
 use crate::upstream::Registry;
 
 mod axum_app;
+mod handover;
+mod leave;
+mod manager;
+mod metrics;
 mod preflight;
-mod stop;
+mod reload;
+mod restart;
+mod signals;
+mod sockets;
 mod upkeep;
+mod watch;
 
 use axum_app::AxumApp;
+use handover::{Handover, RunDir, RunDirError};
+use leave::Leave;
+use metrics::Metrics;
+use reload::Reload;
+use sockets::{Inherited, Opened, Sockets};
 use upkeep::Upkeep;
 
 /// A gateway that is ready to run.
@@ -41,6 +58,11 @@ pub struct Assembly {
     upstreams: Arc<Registry>,
     names: Option<SocketAddr>,
     apps: Vec<App>,
+    reload: Arc<Reload>,
+    watched: bool,
+    run_dir: Option<RunDir>,
+    /// The process whose listeners this one takes over.
+    predecessor: Option<Pid>,
 }
 
 /// Why a gateway does not start; each says what to do.
@@ -54,6 +76,12 @@ pub enum StartError {
     Signals(std::io::Error),
     #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]
     Dns(String),
+    #[error("server.run_dir: {0}")]
+    RunDir(#[from] RunDirError),
+    #[error("`--upgrade` needs `server.run_dir`: two processes find each other there")]
+    NoRunDir,
+    #[error("can't watch the configuration: {0}")]
+    Watch(std::io::Error),
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("can't listen on {address} ({purpose}): {why}")]
@@ -64,6 +92,17 @@ pub enum StartError {
     },
 }
 
+/// Where a configuration comes from, and what the process is to be.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// What a reload reads; `None` where the configuration is part of the program.
+    pub file: Option<PathBuf>,
+    /// The files that it refers to.
+    pub references: Vec<PathBuf>,
+    /// Take the listeners over from the process that serves.
+    pub upgrade: bool,
+}
+
 /// Handlers on a listener of their own.
 struct App {
     name: String,
@@ -72,11 +111,23 @@ struct App {
 }
 
 impl Assembly {
-    /// Opens stores and keys and compiles the plan. `folder` is what relative paths are relative to.
-    pub fn new(config: Config, folder: &Path) -> Result<Self, StartError> {
-        // First of all: nothing is written where the start fails for this.
-        for (purpose, address) in config.addresses() {
-            preflight::can_listen(address, purpose)?;
+    /// Opens stores and keys and compiles the plan. `folder` is what relative paths are relative to, `file`
+    /// what a reload reads.
+    pub fn new(config: Config, folder: &Path, origin: Origin) -> Result<Self, StartError> {
+        let run_dir = config.server.run_dir.as_ref();
+        let run_dir = run_dir.map(|path| RunDir::open(&folder.join(path)));
+        let run_dir = run_dir.transpose()?;
+        let predecessor = match (origin.upgrade, &run_dir) {
+            (false, _) => None,
+            (true, Some(run_dir)) => run_dir.serving(),
+            (true, None) => return Err(StartError::NoRunDir),
+        };
+        // First of all: nothing more is written where the start fails for this. A predecessor's listeners are
+        // taken; what it does not have is tried by Pingora.
+        if predecessor.is_none() {
+            for (purpose, address) in config.addresses() {
+                preflight::can_listen(address, purpose)?;
+            }
         }
         let clock = Clock::system();
         let identity = config.identity.given();
@@ -88,6 +139,7 @@ impl Assembly {
                 .iter()
                 .map(|identity| (BUILT_IN.to_owned(), identity.verifier()))
                 .collect(),
+            api_keys: identity.as_ref().map(Identity::api_keys),
             identity: config
                 .identity
                 .given()
@@ -96,14 +148,28 @@ impl Assembly {
         };
         let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
-        let Some(plan) = plan::compile(&config, &shared, &mut report) else {
+        let Some(plan) = plan::compile(&config, &shared, None, &mut report) else {
             return Err(StartError::Config(report.sorted()));
         };
         shared.upstreams.commit(&plan.clusters);
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
+        let plan = Arc::new(ArcSwap::from_pointee(plan));
+        let watched = origin.file.is_some();
+        let reload = Reload::new(
+            origin.file,
+            &origin.references,
+            config.clone(),
+            plan.clone(),
+            shared.clone(),
+            clock.clone(),
+        );
         Ok(Self {
-            plan: Arc::new(ArcSwap::from_pointee(plan)),
+            plan,
+            reload: Arc::new(reload),
+            watched,
+            run_dir,
+            predecessor,
             clock,
             traffic: Traffic::default(),
             identity,
@@ -139,13 +205,38 @@ impl Assembly {
         });
     }
 
-    /// Runs until a signal ends it. `ready` is called once everything can be listened on.
-    pub fn run(mut self, ready: impl FnOnce()) -> Result<(), StartError> {
-        stop::survive_hangup_and_quit().map_err(StartError::Signals)?;
+    /// Runs until a signal ends it. `ready` is called once everything is listened on.
+    pub fn run(mut self, ready: impl FnOnce() + Send + 'static) -> Result<(), StartError> {
+        let sockets = Sockets::default();
+        let handover = Arc::new(Handover::new(self.run_dir.clone(), sockets.clone()));
+        let (leave, orders) = Leave::new(
+            self.traffic.clone(),
+            self.plan.clone(),
+            self.access_log.clone(),
+            handover.clone(),
+        );
+        signals::take(self.reload.clone(), handover.clone(), leave).map_err(StartError::Signals)?;
+        if self.watched {
+            watch::start(self.reload.clone()).map_err(StartError::Watch)?;
+        }
         self.add_own_apps();
         preflight::exit_when_a_listener_fails();
-        let mut server = Server::new_with_opt_and_conf(None, self.server_conf());
-        server.bootstrap();
+        if let (Some(run_dir), Some(predecessor)) = (&self.run_dir, self.predecessor) {
+            run_dir.ask(predecessor).map_err(StartError::Signals)?;
+        }
+        let opt = Opt {
+            upgrade: self.predecessor.is_some(),
+            ..Opt::default()
+        };
+        let mut server = Server::new_with_opt_and_conf(opt, self.server_conf());
+        // The sockets of a predecessor come first; the listeners wait for them.
+        let taken = server.bootstrap_as_a_service();
+        let mut addresses: Vec<_> = self.apps.iter().map(|app| app.address).collect();
+        let edge = self.config.listeners().iter();
+        addresses.extend(edge.map(|listener| listener.address.value));
+        let inherited = Inherited::new(sockets.clone(), addresses.clone());
+        let inherited = server.add_boxed_service(Box::new(inherited));
+        inherited.add_dependency(&taken);
 
         let gateway = Gateway::new(
             self.plan.clone(),
@@ -159,21 +250,24 @@ impl Assembly {
             edge.add_tcp(&listener.address.value.to_string());
         }
         edge.threads = Some(self.threads());
-        server.add_service(edge);
+        server.add_service(edge).add_dependency(&inherited);
         let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);
         server.add_service(background_service("upstreams", upkeep));
         for app in self.apps {
             let mut service = Service::new(app.name, AxumApp::new(app.router));
             service.add_tcp(&app.address.to_string());
             service.threads = Some(1);
-            server.add_service(service);
+            server.add_service(service).add_dependency(&inherited);
         }
-        ready();
-        let stop = stop::Stop::new(self.traffic, self.config.server.drain);
-        server.run(RunArgs {
-            shutdown_signal: Box::new(stop),
+        let opened = Opened::new(sockets, addresses, move || {
+            handover.claim();
+            manager::tell_ready();
+            ready();
         });
-        self.access_log.stop();
+        server.add_service(opened).add_dependency(&inherited);
+        server.run(RunArgs {
+            shutdown_signal: Box::new(orders),
+        });
         Ok(())
     }
 
@@ -195,7 +289,7 @@ impl Assembly {
         );
         readiness.add("upstreams", upkeep::readiness(self.upstreams.clone()));
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
-            let (address, router) = (config.listen.value, identity.router());
+            let (address, router) = (config.listen.value, identity.router(self.proxies()));
             let checked = identity.clone();
             readiness.add(
                 "identity",
@@ -205,14 +299,42 @@ impl Assembly {
                 }),
             );
             identity.start_upkeep();
-            self.add("identity", address, router);
+            // Not every request comes through the edge.
+            let traffic = self.traffic.clone();
+            let counted = from_fn(move |request: Request, next: Next| {
+                let in_flight = traffic.enter();
+                async move {
+                    let response = next.run(request).await;
+                    drop(in_flight);
+                    response
+                }
+            });
+            self.add("identity", address, router.layer(counted));
         }
         if let Some(config) = self.config.admin.given() {
+            let metrics = Metrics {
+                plan: self.plan.clone(),
+                reload: self.reload.clone(),
+                access_log: self.access_log.clone(),
+                identity: self.identity.clone(),
+            };
             let token = config.token.as_ref().map(|token| token.value.0.clone());
-            let router = admin::router(readiness, self.plan.clone(), self.clock.clone(), token);
+            let router = admin::router(Parts {
+                readiness,
+                plan: self.plan.clone(),
+                clock: self.clock.clone(),
+                reloads: self.reload.clone(),
+                metrics: Arc::new(move || metrics.text()),
+                token,
+            });
             let address = config.listen.value;
             self.add("admin", address, router);
         }
+    }
+
+    fn proxies(&self) -> Networks {
+        let trusted = self.config.server.trusted_proxies.iter();
+        Networks::new(trusted.map(|network| network.value))
     }
 
     fn threads(&self) -> usize {
@@ -239,10 +361,18 @@ impl Assembly {
             upstream_keepalive_pool_size: self.pool(),
             // Ours are bounded by `retry.attempts`, and by `MOST_STALE` in `proxy/attempt.rs`.
             max_retries: 24,
-            // Our own stop waits for what is in flight; Pingora's would sleep in full, even when idle.
-            grace_period_seconds: Some(0),
-            graceful_shutdown_timeout_seconds: Some(1),
+            // `leave` ends the process; Pingora would sleep in full, even when idle.
+            grace_period_seconds: Some(u64::from(u32::MAX)),
+            upgrade_sock: self
+                .run_dir
+                .as_ref()
+                .map(|run_dir| run_dir.socket().display().to_string())
+                .unwrap_or_default(),
             ..ServerConf::default()
         }
     }
 }
+
+/// How long the listeners are closed before connections without a request are: one that was taken last may
+/// have its first on the way.
+const LAST_ACCEPTED: std::time::Duration = std::time::Duration::from_millis(300);

@@ -136,12 +136,13 @@ impl FromText for FieldName {
     }
 }
 
-const CREDENTIALS: [&str; 5] = [
+const CREDENTIALS: [&str; 6] = [
     "authorization",
     "cookie",
     "proxy-authorization",
     "set-cookie",
     "x-access-token",
+    "x-api-key",
 ];
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! What the operator sees of the running gateway: the program's own log and the access log.
+//! What the operator sees of the running gateway: the program's own log, the access log and the metrics.
 
 use jiff::Timestamp;
 
 pub mod access;
 pub mod config;
 pub mod logs;
+pub mod metrics;
 
 /// A time for people and machines: RFC 3339 in UTC, to the millisecond.
 fn timestamp(unix_millis: u64) -> impl std::fmt::Display {

@@ -28,17 +28,26 @@ pub struct Claims {
     pub ver: u64,
 }
 
-/// Who a request comes from, as far as a verified token tells.
+/// Who a request comes from, as far as a verified token or API key tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
+    pub kind: Kind,
+    /// The user's id, or `api_key:` and the key's.
     pub user: String,
     pub email: Option<String>,
     pub roles: Vec<String>,
     /// The issuer's name in the configuration; the built-in one is `airside`.
     pub issuer: Arc<str>,
     pub session: Option<String>,
-    /// Unix seconds.
+    /// Unix seconds; the greatest number for a key that does not expire.
     pub expires_at: u64,
+}
+
+/// What a principal showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Token,
+    ApiKey,
 }
 
 impl Principal {

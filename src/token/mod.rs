@@ -3,21 +3,30 @@
 //!
 //! An own token's header is constant per key. The verifier compares those bytes with the ones that each
 //! of its keys would write: a match names the key and with it the algorithm, and nothing that a client
-//! writes into a header is ever interpreted.
+//! writes into a header is ever interpreted. Only where a secret is shared (HS256) may another program's
+//! header be read, and it has nothing to choose from.
 
+mod api_key;
 mod bearer;
 mod claims;
+mod folder;
 mod keys;
 pub(crate) mod private;
+mod public;
 mod revoked;
+mod shared;
 mod sign;
 mod verify;
 
-pub use bearer::{BearerError, bearer};
-pub use claims::{Claims, Principal};
-pub use keys::{KeyRing, KeySet, VerifyKey};
+pub use api_key::{API_KEY_PREFIX, ApiKeyError, ApiKeyHash, ApiKeys, KnownKey};
+pub use bearer::{BearerError, Credential, X_API_KEY, bearer, credential, is_api_key};
+pub use claims::{Claims, Kind, Principal};
+pub use folder::{KeyError, KeyFolder};
+pub use keys::{KeyRing, KeySet};
+pub use public::{Algorithm, VerifyKey};
 pub use revoked::{Revocation, Revocations, Revoked};
-pub use sign::{KeyError, SignError, SigningKey};
+pub use shared::SharedKey;
+pub use sign::{SignError, Signer, SigningKey};
 pub use verify::{TokenError, Verifier};
 
 /// Chooses the process's crypto backend for tokens, once; further calls change nothing. Without it the

@@ -47,6 +47,24 @@ impl Revocations {
                 .is_some_and(|(lowest, _)| version < *lowest)
     }
 
+    /// The same for a token that another program made: where it does not say a version, the time at which
+    /// it was made (unix seconds) tells whether it is from before; where it says no session, it has none.
+    pub fn end_foreign(
+        &self,
+        user: &str,
+        version: Option<u64>,
+        session: Option<&str>,
+        made_at: u64,
+    ) -> bool {
+        let current = self.current.load();
+        let known = current.users.get(user);
+        session.is_some_and(|session| current.sessions.contains_key(session))
+            || known.is_some_and(|(lowest, at)| match version {
+                Some(version) => version < *lowest,
+                None => made_at.saturating_mul(1_000) <= *at,
+            })
+    }
+
     /// Adds what is new, and forgets what was made before `horizon`: no token from then is valid any more,
     /// so that the memory is bounded by what can be ended within one token's life.
     pub fn add(&self, new: &[Revoked], horizon: u64) {
@@ -124,6 +142,18 @@ mod tests {
         assert!(!revoked.end("ann", 2, "s1"));
         assert!(revoked.end("bob", 9, "s2"));
         assert!(!revoked.end("bob", 0, "s1"));
+    }
+
+    #[test]
+    fn rule_8_a_token_without_a_version_ends_by_its_time() {
+        let revoked = Revocations::default();
+        revoked.add(&[below("ann", 2, 10_500), session("s2", 10_500)], 0);
+        assert!(revoked.end_foreign("ann", None, None, 10));
+        assert!(!revoked.end_foreign("ann", None, None, 11));
+        assert!(revoked.end_foreign("ann", Some(1), None, 11));
+        assert!(!revoked.end_foreign("ann", Some(2), None, 10));
+        assert!(revoked.end_foreign("bob", None, Some("s2"), 11));
+        assert!(!revoked.end_foreign("bob", None, None, 10));
     }
 
     #[test]

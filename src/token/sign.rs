@@ -1,156 +1,197 @@
-//! The key that own tokens are signed with: an Ed25519 key in a file that only its owner may read.
+//! What own tokens are signed with: a private key, or the secret that is shared.
 
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use aws_lc_rs::digest;
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
+    RsaKeyPair, RsaPublicKeyComponents,
+};
 
-use super::private::{self, PrivateError, at};
-use super::{Claims, VerifyKey};
+use super::public::{Algorithm, Numbers, VerifyKey, base64};
+use super::{Claims, SharedKey};
 
-/// A private key, and the one header that all of its tokens bear.
+/// A private key, and the one header that all of its tokens bear. Cheap to clone.
 #[derive(Clone)]
 pub struct SigningKey {
-    kid: String,
-    header: String,
-    public: Vec<u8>,
-    key: EncodingKey,
+    public: VerifyKey,
+    private: Arc<Private>,
 }
 
-/// Why there is no signing key; the message says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyError {
-    #[error("the signing key: {0}")]
-    File(#[from] PrivateError),
-    #[error(
-        "the signing key in {} is not an Ed25519 key in PKCS#8; put the right file back, or remove it \
-         to have a new one made, which ends every token in use",
-        .0.display()
-    )]
-    Unreadable(PathBuf),
-    #[error("the system's source of randomness failed, so that no signing key can be made")]
-    Randomness,
+/// Who signs: one or the other, by the configuration's algorithm.
+#[derive(Debug, Clone)]
+pub enum Signer {
+    Pair(SigningKey),
+    Shared(SharedKey),
 }
 
 /// The library could not sign, which a key that was read with success does not explain.
 #[derive(Debug, thiserror::Error)]
 #[error("can't sign a token: {0}")]
-pub struct SignError(String);
+pub struct SignError(pub(super) String);
+
+/// Read once: an RSA key is checked at length when it is read.
+enum Private {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+    Rsa(RsaKeyPair),
+}
 
 impl SigningKey {
-    /// The key in the folder. Where there is none, one is made: whole, or not at all, and of several
-    /// processes that start at once all end up with the same.
-    pub fn load_or_create(folder: &Path) -> Result<Self, KeyError> {
-        private::create_folder(folder)?;
-        private::check_folder(folder)?;
-        let path = folder.join(FILE_NAME);
-        match Self::load(&path) {
-            Err(KeyError::File(PrivateError::Io { why, .. }))
-                if why.kind() == io::ErrorKind::NotFound =>
-            {
-                create(folder, &path)?;
-                Self::load(&path)
+    /// A new key and its PKCS#8 form. RSA keys have 2048 bits, and take a moment.
+    pub(super) fn generate(algorithm: Algorithm) -> Result<(Self, Vec<u8>), Unspecified> {
+        let random = SystemRandom::new();
+        let document = match algorithm {
+            Algorithm::EdDsa => {
+                let document = Ed25519KeyPair::generate_pkcs8(&random)?;
+                document.as_ref().to_vec()
             }
-            other => other,
-        }
+            Algorithm::Es256 => {
+                let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
+                let document = EcdsaKeyPair::generate_pkcs8(curve, &random)?;
+                document.as_ref().to_vec()
+            }
+            Algorithm::Rs256 => {
+                let document: Pkcs8V1Der = RsaKeyPair::generate(KeySize::Rsa2048)?.as_der()?;
+                document.as_ref().to_vec()
+            }
+        };
+        let key = Self::from_pkcs8(&document).ok_or(Unspecified)?;
+        Ok((key, document))
     }
 
-    /// A key from its PKCS#8 form; `None` where that is not an Ed25519 key.
+    /// A key from its PKCS#8 form, which tells what kind it is; `None` where it is of none that signs
+    /// tokens, or an RSA key of less than 2048 bits.
     pub fn from_pkcs8(document: &[u8]) -> Option<Self> {
-        let pair = Ed25519KeyPair::from_pkcs8(document).ok()?;
-        let public = pair.public_key().as_ref().to_vec();
-        let kid = thumbprint(&public);
-        // Written by hand: the bytes must be the same in every process and every release.
-        let header = base64(format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#));
+        let (public, private) = if let Ok(pair) = Ed25519KeyPair::from_pkcs8(document) {
+            let x = pair.public_key().as_ref();
+            (
+                VerifyKey::of(&Numbers::Ed25519 { x }),
+                Private::Ed25519(pair),
+            )
+        } else if let Ok(pair) =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document)
+        {
+            // The uncompressed point: a four, then both coordinates.
+            let (_, point) = pair.public_key().as_ref().split_first()?;
+            let (x, y) = point.split_at_checked(32)?;
+            (VerifyKey::of(&Numbers::P256 { x, y }), Private::P256(pair))
+        } else {
+            let pair = RsaKeyPair::from_pkcs8(document).ok()?;
+            let public = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public_key());
+            let (n, e) = (&public.n, &public.e);
+            (VerifyKey::of(&Numbers::Rsa { n, e }), Private::Rsa(pair))
+        };
         Some(Self {
-            kid,
-            header,
-            public,
-            key: EncodingKey::from_ed_der(document),
+            public: public?,
+            private: Arc::new(private),
         })
     }
 
     /// The token for these claims.
     pub fn sign(&self, claims: &Claims) -> Result<String, SignError> {
-        let claims = serde_json::to_vec(claims).map_err(|error| SignError(error.to_string()))?;
-        let mut token = format!("{}.{}", self.header, base64(claims));
-        let signature = crypto::sign(token.as_bytes(), &self.key, Algorithm::EdDSA)
-            .map_err(|error| SignError(error.to_string()))?;
-        token.push('.');
-        token.push_str(&signature);
-        Ok(token)
+        let signature = |message: &[u8]| {
+            let random = SystemRandom::new();
+            match &*self.private {
+                Private::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+                Private::P256(pair) => Ok(pair.sign(&random, message)?.as_ref().to_vec()),
+                Private::Rsa(pair) => {
+                    let mut signature = vec![0; pair.public_modulus_len()];
+                    pair.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)?;
+                    Ok(signature)
+                }
+            }
+        };
+        seal(&self.public.header, claims, signature)
     }
 
     /// The public half, for those who verify.
     pub fn verify_key(&self) -> VerifyKey {
-        VerifyKey::ed25519(self.header.clone(), &self.kid, &self.public)
+        self.public.clone()
     }
 
     pub fn kid(&self) -> &str {
-        &self.kid
+        self.public.kid()
     }
 
-    fn load(path: &Path) -> Result<Self, KeyError> {
-        let mut document = Vec::new();
-        private::open(path)?
-            .take(MAX_FILE)
-            .read_to_end(&mut document)
-            .map_err(at(path))?;
-        Self::from_pkcs8(&document).ok_or_else(|| KeyError::Unreadable(path.to_owned()))
+    pub fn algorithm(&self) -> Algorithm {
+        self.public.algorithm()
+    }
+}
+
+impl Signer {
+    /// The token for these claims.
+    pub fn sign(&self, claims: &Claims) -> Result<String, SignError> {
+        match self {
+            Self::Pair(key) => key.sign(claims),
+            Self::Shared(key) => key.sign(claims),
+        }
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "SigningKey({})", self.kid)
+        write!(f, "SigningKey({})", self.kid())
     }
 }
 
-/// Base64url without padding, the form of all that stands in a token.
-pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
+/// Header, claims and their signature (RFC 7515 §7.1).
+pub(super) fn seal(
+    header: &str,
+    claims: &Claims,
+    signature: impl FnOnce(&[u8]) -> Result<Vec<u8>, Unspecified>,
+) -> Result<String, SignError> {
+    let claims = serde_json::to_vec(claims).map_err(|error| SignError(error.to_string()))?;
+    let mut token = format!("{header}.{}", base64(claims));
+    let signature = signature(token.as_bytes()).map_err(|error| SignError(error.to_string()))?;
+    token.push('.');
+    token.push_str(&base64(signature));
+    Ok(token)
 }
-
-/// Writes a new key under a name of its own and links it to the final one. A link, unlike a rename,
-/// never replaces: whoever comes second finds the name taken and uses the first one's key.
-fn create(folder: &Path, path: &Path) -> Result<(), KeyError> {
-    let document = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new())
-        .map_err(|_| KeyError::Randomness)?;
-    let draft = folder.join(format!(".{FILE_NAME}.{}", uuid::Uuid::now_v7()));
-    let written = private::create_new(&draft).and_then(|mut file| {
-        file.write_all(document.as_ref())
-            .and_then(|()| file.sync_all())
-            .map_err(at(&draft))
-    });
-    let linked = written.and_then(|()| match std::fs::hard_link(&draft, path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(at(path)(error)),
-        _ => Ok(()),
-    });
-    // Gone or not, the draft is private, and nothing ever reads it.
-    let _ = std::fs::remove_file(&draft);
-    linked?;
-    // The name is durable only once the folder is.
-    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    Ok(synced.map_err(at(folder))?)
-}
-
-/// The key's id: the SHA-256 of its required members in lexical order (RFC 7638 §3, RFC 8037 §2).
-fn thumbprint(public: &[u8]) -> String {
-    let members = format!(
-        r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#,
-        base64(public)
-    );
-    base64(digest::digest(&digest::SHA256, members.as_bytes()))
-}
-
-const FILE_NAME: &str = "signing.pk8";
-/// An Ed25519 key in PKCS#8 has some 85 bytes.
-const MAX_FILE: u64 = 4096;
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::token::KeySet;
+
+    #[test]
+    fn rule_23_neither_jwks_nor_debug_shows_a_private_half() {
+        for (algorithm, members) in [
+            (
+                Algorithm::EdDsa,
+                &["alg", "crv", "kid", "kty", "use", "x"][..],
+            ),
+            (
+                Algorithm::Es256,
+                &["alg", "crv", "kid", "kty", "use", "x", "y"],
+            ),
+            (Algorithm::Rs256, &["alg", "e", "kid", "kty", "n", "use"]),
+        ] {
+            let (key, _) = SigningKey::generate(algorithm).unwrap();
+            let jwks = KeySet::new(vec![key.verify_key()]).jwks();
+            let found: Vec<_> = jwks["keys"][0].as_object().unwrap().keys().collect();
+            assert_eq!(found, members);
+            assert_eq!(jwks["keys"][0]["alg"], algorithm.name());
+            assert_eq!(format!("{key:?}"), format!("SigningKey({})", key.kid()));
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_again_in_its_pkcs8_form() {
+        for algorithm in Algorithm::ALL {
+            let (key, document) = SigningKey::generate(algorithm).unwrap();
+            let again = SigningKey::from_pkcs8(&document).unwrap();
+            assert_eq!((again.kid(), again.algorithm()), (key.kid(), algorithm));
+        }
+        assert!(SigningKey::from_pkcs8(b"no key").is_none());
+    }
+
+    #[test]
+    fn rule_5_an_rsa_key_of_less_than_2048_bits_is_none() {
+        assert!(SigningKey::from_pkcs8(include_bytes!("sign/rsa-1024.pk8")).is_none());
+    }
+}

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::shared::{ForeignClaims, is_object};
+use super::{Claims, KeyRing, KeySet, Kind, Principal, Revocations, SharedKey, VerifyKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::crypto;
-
-use super::{Claims, KeyRing, Principal, Revocations};
+use serde::de::DeserializeOwned;
 
 /// Verifies the built-in issuer's tokens.
 #[derive(Debug, Clone)]
@@ -72,9 +72,51 @@ impl Verifier {
 
     /// Who the token speaks for at this time, in unix seconds.
     pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Principal>, TokenError> {
-        let claims = self.signed_claims(token)?;
-        self.check(&claims, now)?;
+        if token.len() > MAX_LENGTH {
+            return Err(TokenError::TooLong);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
+        if claims.contains('.') {
+            return Err(TokenError::Malformed);
+        }
+        // Nothing of the claims is parsed before the signature is known to be right.
+        let signed = |right: bool| right.then_some(()).ok_or(TokenError::BadSignature);
+        let message = message.as_bytes();
+        let keys = self.keys.load();
+        match &**keys {
+            KeySet::Public(keys) => {
+                let key = by_header(keys, header).ok_or(TokenError::UnknownKey)?;
+                signed(key.verifies(message, signature))?;
+                self.own(parse(claims)?, now)
+            }
+            KeySet::Shared(key) if key.is_own(header) => {
+                signed(key.verifies(message, signature))?;
+                self.own(parse(claims)?, now)
+            }
+            KeySet::Shared(key) if key.may_bear(header) => {
+                signed(key.verifies(message, signature))?;
+                self.foreign(key, parse(claims)?, now)
+            }
+            KeySet::Shared(_) => Err(TokenError::UnknownKey),
+        }
+    }
+
+    /// A token that this service made.
+    fn own(&self, claims: Claims, now: u64) -> Result<Arc<Principal>, TokenError> {
+        let is_ours = claims.aud == self.audience;
+        self.check(
+            &claims.iss,
+            is_ours,
+            [claims.iat, claims.exp],
+            claims.nbf,
+            now,
+        )?;
+        if self.revoked.end(&claims.sub, claims.ver, &claims.sid) {
+            return Err(TokenError::Revoked);
+        }
         Ok(Arc::new(Principal {
+            kind: Kind::Token,
             user: claims.sub,
             email: Some(claims.email),
             roles: claims.roles,
@@ -84,40 +126,55 @@ impl Verifier {
         }))
     }
 
-    /// The claims, once the signature is known to be one of ours. Nothing of a token is parsed before.
-    fn signed_claims(&self, token: &str) -> Result<Claims, TokenError> {
-        if token.len() > MAX_LENGTH {
-            return Err(TokenError::TooLong);
+    /// A token that another program made with the secret that it shares with this one.
+    fn foreign(
+        &self,
+        key: &SharedKey,
+        claims: ForeignClaims,
+        now: u64,
+    ) -> Result<Arc<Principal>, TokenError> {
+        if !claims.are_fit() {
+            return Err(TokenError::BadClaims);
         }
-        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
-        if claims.contains('.') {
-            return Err(TokenError::Malformed);
+        let end = key.end_of(&claims);
+        let is_ours = claims.are_for(&self.audience);
+        self.check(&claims.iss, is_ours, [claims.iat, end], claims.nbf, now)?;
+        let (user, session) = (&claims.sub, claims.sid.as_deref());
+        if self
+            .revoked
+            .end_foreign(user, claims.ver, session, claims.iat)
+        {
+            return Err(TokenError::Revoked);
         }
-        let keys = self.keys.load();
-        let key = keys.by_header(header).ok_or(TokenError::UnknownKey)?;
-        // An error is a signature that is not base64url in its one canonical form.
-        match crypto::verify(signature, message.as_bytes(), &key.key, key.algorithm) {
-            Ok(true) => {}
-            Ok(false) | Err(_) => return Err(TokenError::BadSignature),
-        }
-        let claims = URL_SAFE_NO_PAD.decode(claims);
-        let claims = claims.map_err(|_| TokenError::BadClaims)?;
-        serde_json::from_slice(&claims).map_err(|_| TokenError::BadClaims)
+        Ok(Arc::new(Principal {
+            kind: Kind::Token,
+            user: claims.sub,
+            email: claims.email,
+            roles: claims.roles,
+            issuer: Arc::clone(&self.name),
+            session: claims.sid,
+            expires_at: end,
+        }))
     }
 
-    fn check(&self, claims: &Claims, now: u64) -> Result<(), TokenError> {
+    /// From whom, for whom, and in its time?
+    fn check(
+        &self,
+        issuer: &str,
+        is_ours: bool,
+        [begin, end]: [u64; 2],
+        not_before: Option<u64>,
+        now: u64,
+    ) -> Result<(), TokenError> {
         let latest = now.saturating_add(self.leeway);
-        if claims.iss != self.issuer {
+        if issuer != self.issuer {
             Err(TokenError::WrongIssuer)
-        } else if claims.aud != self.audience {
+        } else if !is_ours {
             Err(TokenError::WrongAudience)
-        } else if now >= claims.exp.saturating_add(self.leeway) {
+        } else if now >= end.saturating_add(self.leeway) {
             Err(TokenError::Expired)
-        } else if claims.iat > latest || claims.nbf.is_some_and(|start| start > latest) {
+        } else if begin > latest || not_before.is_some_and(|start| start > latest) {
             Err(TokenError::NotYetValid)
-        } else if self.revoked.end(&claims.sub, claims.ver, &claims.sid) {
-            Err(TokenError::Revoked)
         } else {
             Ok(())
         }
@@ -140,6 +197,21 @@ impl TokenError {
             Self::Revoked => "revoked",
         }
     }
+}
+
+/// The key whose tokens bear exactly this header segment.
+fn by_header<'a>(keys: &'a [VerifyKey], header: &str) -> Option<&'a VerifyKey> {
+    keys.iter().find(|key| key.header == header)
+}
+
+fn parse<T: DeserializeOwned>(claims: &str) -> Result<T, TokenError> {
+    let claims = URL_SAFE_NO_PAD.decode(claims);
+    let claims = claims.map_err(|_| TokenError::BadClaims)?;
+    // The reader would take a list of the values in their order, too.
+    if !is_object(&claims) {
+        return Err(TokenError::BadClaims);
+    }
+    serde_json::from_slice(&claims).map_err(|_| TokenError::BadClaims)
 }
 
 const MAX_LENGTH: usize = 4096;

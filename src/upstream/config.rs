@@ -69,7 +69,6 @@ keys! {
         pub open_for: Duration = Duration::from_secs(10),
     }
 
-    #[derive(PartialEq, Eq)]
     pub struct Timeouts {
         /// To a connection.
         pub connect: Duration = Timeouts::CONNECT,

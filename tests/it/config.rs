@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::support::edge;
+use crate::support::origin::Origin;
+
 /// Runs the program where file names are short: in the project's folder.
 fn airside(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_airside"))
@@ -59,6 +62,46 @@ fn each_wrong_file_gets_its_diagnostic() {
     }
 }
 
+/// Sound, and hardly meant: told with its line, and no reason to refuse.
+#[test]
+fn each_warned_file_is_sound_and_gets_its_warnings() {
+    let warned = files("tests/it/warned");
+    assert!(warned.len() >= 7);
+    for file in warned {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let file = format!("tests/it/warned/{name}.yaml");
+        let output = airside(&["check", "-c", &file]);
+        let diagnostics = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{name}: {diagnostics}");
+        assert!(text(&output.stdout).contains("sound"), "{name}");
+        assert!(diagnostics.contains("warning"), "{name}");
+        insta::with_settings!({ omit_expression => true, snapshot_path => "warned", prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!(name.as_str(), diagnostics);
+        });
+        let output = airside(&["check", "--format", "json", "-c", &file]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["sound"], true, "{name}");
+        for problem in json["problems"].as_array().unwrap() {
+            assert_eq!(problem["severity"], "warning", "{name}");
+            assert!(problem["line"].as_u64().unwrap() > 0, "{name}: {problem}");
+        }
+    }
+}
+
+#[test]
+fn run_tells_a_warning_and_serves() {
+    let top = "limits: { spare: { rate: 1/1s } }";
+    let set_up = edge::with_top(top, "  - { path: /a, upstream: origin }");
+    let origin = Origin::start();
+    let airside = set_up.origin(&origin).start();
+    let said = airside.stderr();
+    assert!(
+        said.contains("warning: no route uses the limit `spare`"),
+        "{said}"
+    );
+    assert_eq!(airside.raw().exchange(edge::get("/a")).status, 200);
+}
+
 #[test]
 fn run_refuses_what_check_refuses() {
     for name in ["unknown-key-route", "not-built-keys", "missing-auth"] {
@@ -108,7 +151,7 @@ fn the_file_with_every_key_is_refused_for_what_is_not_built_and_nothing_else() {
     let problems = json["problems"].as_array().unwrap();
     let other: Vec<_> = problems
         .iter()
-        .filter(|problem| problem["code"] != "not_built" && problem["severity"] != "warning")
+        .filter(|problem| problem["code"] != "not_built" && problem["severity"] == "error")
         .collect();
     assert!(other.is_empty(), "{other:#?}");
     let lines = problems.iter().map(|problem| {
@@ -129,6 +172,7 @@ fn the_shipped_configurations_are_sound() {
         let output = airside(&["check", "-c", file.to_str().unwrap()]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         assert!(text(&output.stdout).contains("sound"));
+        assert_eq!(text(&output.stderr), "", "no advice for them");
     }
 }
 
@@ -187,7 +231,7 @@ fn a_wrong_call_is_usage_and_exits_with_2() {
     for arguments in [
         &["check", "--fromat", "json"][..],
         &["chekc"],
-        &["run", "--upgrade"],
+        &["run", "--downgrade"],
     ] {
         assert_eq!(airside(arguments).status.code(), Some(2), "{arguments:?}");
     }
@@ -200,6 +244,15 @@ fn the_routes_are_shown_as_a_table() {
     insta::with_settings!({ omit_expression => true, snapshot_path => ".", prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("routes", text(&output.stdout));
     });
+}
+
+#[test]
+fn the_table_of_routes_says_from_where() {
+    let output = airside(&["routes", "-c", "tests/it/warned/unused-networks.yaml"]);
+    let told = text(&output.stdout);
+    let expected =
+        "anyone from 192.0.2.128/25, 203.0.113.0/24 but not 192.0.2.7, 198.51.100.1 and 1 more";
+    assert_eq!(told.matches(expected).count(), 2, "{told}");
 }
 
 #[test]

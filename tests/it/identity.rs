@@ -8,9 +8,14 @@ use crate::support::origin::Origin;
 use crate::support::people::{self, AUDIENCE, Answer, PASSWORD, Site, account};
 
 mod admin;
+mod algorithms;
+mod api_keys;
 mod bodies;
 mod keys;
+mod openapi;
+mod rotation;
 mod sessions;
+mod throttle;
 
 #[tokio::test]
 async fn an_account_is_made_and_signs_in_both_ways() {

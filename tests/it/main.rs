@@ -8,23 +8,34 @@
     reason = "a test that cannot go on fails and says where"
 )]
 
+mod access;
 mod access_log;
+mod advice_model;
+mod alone;
 mod config;
 mod connections;
+mod cors;
 mod docs;
 mod forwarding;
+mod from_express;
+mod full_store;
+mod headers;
 mod identity;
 mod layers;
 mod lifecycle;
 mod limits;
+mod metrics;
+mod moving_in;
 mod mysql;
 mod passing;
 mod paths;
 mod refusals;
 mod refused_bodies;
 mod regressions;
+mod reload;
 mod routing;
 mod routing_model;
+mod same_way;
 mod servers;
 mod shell;
 mod store;
@@ -36,4 +47,5 @@ mod support;
 mod targets;
 mod tokens;
 mod tour;
+mod upgrade;
 mod upstreams;

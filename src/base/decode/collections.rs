@@ -8,7 +8,7 @@ use crate::base::yaml::{At, Node};
 
 /// Named values in the file's order. A name stays known where its value is wrong, so that one mistake
 /// does not bring a second message at each use of the name.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Table<T> {
     entries: Vec<(At<String>, Option<T>)>,
 }
@@ -80,7 +80,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// A mapping whose keys are anything, such as headers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Pairs<T>(pub Vec<(At<String>, T)>);
 
 impl<T> Default for Pairs<T> {
@@ -112,7 +112,7 @@ impl<T: Decode> Decode for Pairs<T> {
 }
 
 /// A list whose wrong items are left out, so that the others are still looked at.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entries<T>(pub Vec<T>);
 
 impl<T: Decode> Decode for Entries<T> {
@@ -136,7 +136,7 @@ impl<T: Decode> Decode for Entries<T> {
 
 /// A part of the file that may be left out. One that is there and wrong is neither given nor absent: what
 /// depends on it can't be judged.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Section<T> {
     Absent,
     Wrong,

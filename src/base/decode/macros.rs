@@ -13,7 +13,7 @@ macro_rules! keys {
         }
     )*) => {$(
         $(#[$outer])*
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, PartialEq)]
         pub struct $name {
             $($(#[doc = $doc])* pub $field: $type,)*
         }

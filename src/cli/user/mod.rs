@@ -14,6 +14,7 @@ use crate::identity::store::Source;
 use crate::identity::user::User as Account;
 
 mod add;
+mod import;
 
 pub use add::add;
 
@@ -22,6 +23,8 @@ pub use add::add;
 pub enum User {
     /// Make an account
     Add(add::Add),
+    /// Take accounts of another system over, with the hashes of their passwords
+    Import(import::Import),
     /// Show the accounts
     List(List),
     /// Let somebody in no more, and end their sessions
@@ -56,6 +59,7 @@ impl User {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Add(command) => command.execute(),
+            Self::Import(command) => command.execute(),
             Self::List(command) => command.execute(),
             Self::Disable(which) => which.set_disabled(true),
             Self::Enable(which) => which.set_disabled(false),

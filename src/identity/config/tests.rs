@@ -27,6 +27,13 @@ fn everything_has_a_default() {
     assert_eq!(identity.password.bcrypt_cost, Within(12));
     assert!(identity.password.workers.count() >= 1);
     assert!(identity.signup.enabled);
+    let throttle = identity.throttle.clone();
+    assert_eq!(throttle.account_failures, Within(5));
+    assert_eq!(
+        throttle.account_max_delay.value,
+        Duration::from_secs(15 * 60)
+    );
+    assert_eq!(throttle.ip_per_minute, Within(30));
     assert_eq!(roles(&identity), ["admin", "customer"]);
     let schema = Identity::schema(&mut SchemaGenerator::default()).to_value();
     assert_eq!(schema.get("required"), None);
@@ -68,6 +75,18 @@ fn values_out_of_range_are_refused_at_their_line() {
             "1: `0ms` is out of range: an access token lives 1s to 1d",
         ),
         (
+            "throttle: { account_failures: 101 }",
+            "1: 101 is out of range: 0 to 100",
+        ),
+        (
+            "throttle: { account_max_delay: 500ms }",
+            "1: `500ms` is out of range: an account waits for 1s to 1d at most",
+        ),
+        (
+            "throttle: { account_max_delay: 2d }",
+            "1: `2d` is out of range: an account waits for 1s to 1d at most",
+        ),
+        (
             "store: postgres://u:pw@h/d",
             "1: expected `sqlite:PATH`, `sqlite::memory:` or `mysql://…`",
         ),
@@ -85,15 +104,49 @@ fn values_out_of_range_are_refused_at_their_line() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_and_not_ignored() {
-    for source in [
-        "throttle: { account_failures: 5, account_max_delay: 15m, ip_per_minute: 30 }",
-        "access_token: { algorithm: RS256 }",
-        "access_token: { secret: abc }",
+fn rule_5_a_secret_belongs_to_hs256_and_is_none_that_others_know() {
+    const SECRET: &str = "5bcb58c3a1a44b0d8f2f4c9bd0d1e6f7";
+    for (source, problem) in [
+        (
+            "access_token:\n  algorithm: HS256".to_owned(),
+            "2: `HS256` needs `secret`, the key that is shared",
+        ),
+        (
+            format!("access_token:\n  secret: {SECRET}"),
+            "2: `EdDSA` has a pair of keys of its own, and no `secret`",
+        ),
+        (
+            format!("access_token:\n  algorithm: RS256\n  secret: {SECRET}"),
+            "3: `RS256` has a pair of keys of its own, and no `secret`",
+        ),
+        (
+            "access_token:\n  algorithm: HS256\n  secret: short-and-sweet".to_owned(),
+            "3: the secret is too short: `HS256` needs 32 bytes or more",
+        ),
+        (
+            "access_token:\n  algorithm: HS256\n  secret: a-string-secret-at-least-256-bits-long"
+                .to_owned(),
+            "3: the secret is one that everybody knows, from examples, or made of too little",
+        ),
     ] {
-        let (_, problems) = read(source);
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].contains("not built yet"), "{problems:?}");
+        let (_, problems) = read(&source);
+        assert_eq!(problems, [problem], "{source}");
+        assert!(!problems[0].contains("sweet"), "{problems:?}");
+    }
+    let (identity, problems) = read(&format!(
+        "access_token: {{ algorithm: HS256, secret: {SECRET} }}"
+    ));
+    assert!(problems.is_empty(), "{problems:?}");
+    assert!(!format!("{identity:?}").contains(SECRET));
+    for (word, pair) in [
+        ("EdDSA", token::Algorithm::EdDsa),
+        ("ES256", token::Algorithm::Es256),
+        ("RS256", token::Algorithm::Rs256),
+    ] {
+        let (identity, problems) = read(&format!("access_token: {{ algorithm: {word} }}"));
+        assert!(problems.is_empty(), "{problems:?}");
+        let identity = identity.unwrap();
+        assert!(matches!(identity.access_token.key(), Key::Pair(one) if one == pair));
     }
 }
 

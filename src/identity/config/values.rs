@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::mysql::Mysql;
-use crate::base::decode::{Decode, FromText, Within, text};
+use crate::base::decode::{Decode, Within, text};
 use crate::base::report::{Code, Problem, Report};
-use crate::base::secret::Secret;
 use crate::base::yaml::{At, Node};
 
 /// Where users are kept.
@@ -27,10 +26,6 @@ pub enum Workers {
     Auto,
     Threads(usize),
 }
-
-/// The key of a symmetric algorithm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SharedSecret(pub Secret);
 
 impl Workers {
     pub fn count(self) -> usize {
@@ -80,14 +75,6 @@ impl Decode for Workers {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 256 }] })
-    }
-}
-
-impl FromText for SharedSecret {
-    const EXPECTED: &'static str = "a secret of 32 bytes or more";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        Ok(Self(Secret::new(text)))
     }
 }
 

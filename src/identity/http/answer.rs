@@ -22,6 +22,8 @@ pub(super) struct Failure {
     code: &'static str,
     title: &'static str,
     detail: Option<String>,
+    /// Seconds, where it is not what the status says.
+    retry_after: Option<u64>,
 }
 
 /// Runs a request and completes its answer.
@@ -56,6 +58,7 @@ impl Failure {
             code,
             title,
             detail: None,
+            retry_after: None,
         }
     }
 
@@ -92,7 +95,7 @@ impl Failure {
         let headers = response.headers_mut();
         match self.status.as_u16() {
             401 => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
-            503 => headers.insert(RETRY_AFTER, HeaderValue::from_static("1")),
+            429 | 503 => headers.insert(RETRY_AFTER, self.retry_after.unwrap_or(1).into()),
             _ => None,
         };
         response
@@ -133,6 +136,7 @@ impl From<Refused> for Failure {
             ),
             Refused::WrongPassword => return Self::invalid_field(refused.to_string()),
             Refused::UnknownSession => (404, "unknown_session", "There is no such session"),
+            Refused::UnknownApiKey => (404, "unknown_api_key", "There is no such API key"),
             Refused::InvalidToken => (401, "invalid_token", "A valid token is needed"),
             Refused::NotAdmin => return Refusal::Forbidden.into(),
             Refused::UnknownUser => (404, "unknown_user", "There is no such user"),
@@ -142,6 +146,12 @@ impl From<Refused> for Failure {
             Refused::LastAdmin => (409, "last_admin", "The last admin has to stay one"),
             Refused::Busy => (503, "busy", "Too many passwords are being checked"),
             Refused::StoreAway => (503, "overloaded", "The users' database does not answer"),
+            Refused::KeyIsNew => (503, "overloaded", "The signing key is not in use yet"),
+            Refused::RateLimited(millis) => {
+                let mut failure = Self::from(Refusal::RateLimited);
+                failure.retry_after = Some(millis.div_ceil(1_000).max(1));
+                return failure;
+            }
             Refused::Internal => return Refusal::Internal.into(),
         };
         Self::new(status, code, title)

@@ -37,13 +37,40 @@ impl Fields {
     }
 
     pub(super) fn text(&self, field: &'static str) -> Result<&str, Failure> {
-        match self.0.iter().find(|(name, _)| name == field) {
-            Some((_, Value::String(text))) => Ok(text),
+        match self.find(field) {
+            Some(Value::String(text)) => Ok(text),
             Some(_) => Err(Failure::invalid_field(format!(
                 "`{field}` must be a string"
             ))),
             None => Err(Failure::invalid_field(format!("`{field}` is missing"))),
         }
+    }
+
+    /// A list of strings, which may be empty.
+    pub(super) fn texts(&self, field: &'static str) -> Result<Vec<&str>, Failure> {
+        let wrong = || Failure::invalid_field(format!("`{field}` must be a list of strings"));
+        match self.find(field) {
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().ok_or_else(wrong))
+                .collect(),
+            Some(_) => Err(wrong()),
+            None => Err(Failure::invalid_field(format!("`{field}` is missing"))),
+        }
+    }
+
+    /// A whole number that may be left out, or `null`.
+    pub(super) fn number(&self, field: &'static str) -> Result<Option<u64>, Failure> {
+        let wrong = || Failure::invalid_field(format!("`{field}` must be a whole number"));
+        match self.find(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(wrong),
+        }
+    }
+
+    fn find(&self, field: &str) -> Option<&Value> {
+        let found = self.0.iter().find(|(name, _)| name == field);
+        found.map(|(_, value)| value)
     }
 
     /// How deep values may nest is bounded by the parser: 128 levels.

@@ -1,6 +1,19 @@
 //! The query of a list: `cursor` and `limit`, and what else the list knows.
 
+use utoipa::IntoParams;
+
 use super::answer::Failure;
+
+/// What every list takes, for the API's description.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "what is read is read by `Asked`")]
+pub(super) struct Paging {
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+}
 
 pub(super) struct Asked<'a> {
     pub(super) cursor: Option<&'a str>,

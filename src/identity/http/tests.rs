@@ -10,6 +10,7 @@ use tower::ServiceExt;
 use crate::base::clock::Clock;
 use crate::base::decode::Within;
 use crate::base::decode::{Decode, FromText};
+use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::base::yaml;
 use crate::identity::role::RoleName;
@@ -18,10 +19,13 @@ use crate::token::install_crypto;
 
 mod accounts;
 mod admin;
+mod api_keys;
+mod document;
 mod refresh;
 mod requests;
 mod roles;
 mod sessions;
+mod throttle;
 
 const NOW: u64 = 1_800_000_000_000;
 const PASSWORD: &str = "correct horse";
@@ -57,7 +61,7 @@ fn site_with(yaml: &str) -> Site {
     let clock = Clock::at(NOW);
     let identity = Identity::open(&config, folder.path(), clock.clone()).unwrap();
     Site {
-        router: identity.router(),
+        router: identity.router(Networks::default()),
         identity,
         config,
         clock,

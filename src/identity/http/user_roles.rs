@@ -7,9 +7,16 @@ use axum::http::StatusCode;
 
 use super::answer::Failure;
 use super::caller::ByAdmin;
+use super::refusals;
 use crate::identity::service::Service;
 use crate::identity::store::Source;
 
+/// Gives a user a role; nothing changes where the user has it.
+#[utoipa::path(
+    put, path = "/auth/admin/users/{id}/roles/{role}", operation_id = "grantRole", tag = "admin",
+    params(("id" = String, Path, description = "The user's id"), ("role" = String, Path, description = "The role's name")), security(("token" = [])),
+    responses((status = 204, description = "The user has it"), refusals::Admin, refusals::NoUserOrRole),
+)]
 pub(super) async fn grant(
     State(service): State<Arc<Service>>,
     Extension(source): Extension<Source>,
@@ -20,6 +27,15 @@ pub(super) async fn grant(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes a role from a user; nothing changes where the user does not have it.
+#[utoipa::path(
+    delete, path = "/auth/admin/users/{id}/roles/{role}", operation_id = "revokeRole", tag = "admin",
+    params(("id" = String, Path, description = "The user's id"), ("role" = String, Path, description = "The role's name")), security(("token" = [])),
+    responses(
+        (status = 204, description = "The user does not have it"),
+        refusals::Admin, refusals::NoUserOrRole, refusals::LastAdmin,
+    ),
+)]
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
     Extension(source): Extension<Source>,

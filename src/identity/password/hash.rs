@@ -1,17 +1,19 @@
-//! A password's hash: bcrypt, in the one form that the store keeps.
+//! A password's hash: bcrypt, made here or moved in from another system.
 
 use std::fmt;
 
 use super::{AcceptedPassword, PlainPassword};
 
-/// A bcrypt hash, `$2b$`, its cost within the cap.
+/// A bcrypt hash, its cost within the cap. Ours are `$2b$`. `$2a$` and `$2y$`, as older libraries and PHP write
+/// them, are the same computation under another name. `$2x$` marks hashes of a faulty one, in which different
+/// passwords fit: it is not taken.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 /// A stored text that is no hash of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableHash {
-    #[error("it is not a bcrypt hash of the form `$2b$`")]
+    #[error("it is not a bcrypt hash of the form `$2b$`, `$2a$` or `$2y$`")]
     Shape,
     #[error("its cost {0} is above {MAX_COST}")]
     Cost(u32),
@@ -21,7 +23,8 @@ impl PasswordHash {
     /// A hash that a store has kept. One above the cap would let whoever can write to the store stop
     /// the service with a single sign-in: each step of the cost doubles the time.
     pub(in crate::identity) fn from_stored(text: String) -> Result<Self, UnusableHash> {
-        let rest = text.strip_prefix("$2b$").ok_or(UnusableHash::Shape)?;
+        let rest = FORMS.iter().find_map(|form| text.strip_prefix(form));
+        let rest = rest.ok_or(UnusableHash::Shape)?;
         let (cost, tail) = rest.split_once('$').ok_or(UnusableHash::Shape)?;
         let is_base64 = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'/');
         let is_number = cost.len() == 2 && cost.bytes().all(|digit| digit.is_ascii_digit());
@@ -30,6 +33,7 @@ impl PasswordHash {
         }
         match cost.parse() {
             Ok(cost) if cost > MAX_COST => Err(UnusableHash::Cost(cost)),
+            Ok(..MIN_COST) => Err(UnusableHash::Shape),
             Ok(_) => Ok(Self(text)),
             Err(_) => Err(UnusableHash::Shape),
         }
@@ -38,8 +42,13 @@ impl PasswordHash {
     /// The logarithm of the work.
     pub fn cost(&self) -> u32 {
         let cost = self.0.get(4..6).and_then(|cost| cost.parse().ok());
-        // Invariant: every hash has the form `$2b$NN$…`.
+        // Invariant: every hash has the form `$2b$NN$…` or one as long.
         cost.unwrap_or(MAX_COST)
+    }
+
+    /// Has it the form that is made here?
+    pub fn is_of_ours(&self) -> bool {
+        self.0.starts_with(OURS)
     }
 
     pub fn as_str(&self) -> &str {
@@ -77,4 +86,8 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+const OURS: &str = "$2b$";
+const FORMS: [&str; 3] = [OURS, "$2a$", "$2y$"];
+/// bcrypt's own least.
+const MIN_COST: u32 = 4;
 const MAX_COST: u32 = 15;

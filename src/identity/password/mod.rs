@@ -34,7 +34,7 @@ mod hash;
 mod pool;
 
 pub use hash::{PasswordHash, UnusableHash};
-pub use pool::PasswordPool;
+pub use pool::{Checked, PasswordPool, Place};
 
 /// A password as somebody typed it.
 #[derive(Clone)]

@@ -129,7 +129,7 @@ impl Service {
 
 impl<T> Page<T> {
     /// One more than `limit` was asked for: if it came, there is a next page.
-    fn of(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
+    pub(super) fn of(mut items: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next = items.last().filter(|_| more).map(cursor);
@@ -137,6 +137,6 @@ impl<T> Page<T> {
     }
 }
 
-fn bad_cursor() -> Refused {
+pub(super) fn bad_cursor() -> Refused {
     Refused::InvalidField("cursor", "it is not one that this list gave".to_owned())
 }

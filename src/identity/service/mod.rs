@@ -2,7 +2,10 @@
 //!
 //! - here: accounts, and who asks
 //! - `admin`: other people's accounts, and the audit log
+//! - `api_keys`: programs' keys, and how the edge learns of them
 //! - `sessions`: sign-in, refresh, sign-out, passwords
+//! - `keys`: what signs and what verifies, as the store knows it
+//! - `throttle`: an attempt at a password, from its reservation to its end
 //! - `upkeep`: what ends tokens reaches the verifier
 
 use std::sync::Arc;
@@ -15,15 +18,22 @@ use crate::identity::password::{PasswordPool, PasswordRules, PlainPassword};
 use crate::identity::refused::Refused;
 use crate::identity::role::RoleName;
 use crate::identity::store::{Actor, Origin, Role, Source, UserStore};
-use crate::identity::user::{BeforeCreate, User, UserId};
-use crate::token::{KeyRing, Principal, Verifier};
+use crate::identity::user::{BeforeCreate, MovedIn, User, UserId};
+use crate::telemetry::metrics::Words;
+use crate::token::{Principal, Verifier};
 
 mod admin;
+mod api_keys;
+mod keys;
 mod sessions;
+mod throttle;
 mod upkeep;
 
 pub use admin::Page;
+pub use api_keys::{Known as KnownApiKeys, Wanted};
+pub use keys::{Keys, ListedKey, NotRotated};
 pub use sessions::{Lifetimes, SignedIn};
+pub use throttle::Throttle;
 pub use upkeep::Revoked;
 
 /// All that the rules need.
@@ -35,10 +45,14 @@ pub struct Service {
     pub(in crate::identity) signup: Option<Vec<RoleName>>,
     pub(in crate::identity) issuer: Issuer,
     pub(in crate::identity) verifier: Arc<Verifier>,
-    pub(in crate::identity) keys: KeyRing,
+    pub(in crate::identity) keys: Keys,
     pub(in crate::identity) lifetimes: Lifetimes,
+    pub(in crate::identity) throttle: Throttle,
     pub(in crate::identity) revoked: Revoked,
+    pub(in crate::identity) api_keys: KnownApiKeys,
     pub(in crate::identity) clock: Clock,
+    /// How sign-ins ended.
+    pub(in crate::identity) signins: Words,
 }
 
 /// Proof that an admin asks, found by the store or given by the shell. What only admins may do takes
@@ -75,6 +89,13 @@ impl Service {
         let source = Source::default();
         self.create(email, password, roles, Some(Actor::Shell), source)
             .await
+    }
+
+    /// Takes an account of another system over.
+    pub async fn move_in(&self, by: Admin, user: MovedIn) -> Result<User, Refused> {
+        let user = user.run(self.clock.unix_millis());
+        let origin = self.origin(by.0, Source::default());
+        Ok(self.store.create_user(user, origin).await?)
     }
 
     /// Who a token speaks for; asks no database.
@@ -119,11 +140,6 @@ impl Service {
             .store
             .create_role(role, self.origin(by.0, source))
             .await?)
-    }
-
-    /// The public keys, as `/.well-known/jwks.json` shows them.
-    pub fn jwks(&self) -> serde_json::Value {
-        self.keys.load().jwks()
     }
 
     /// `actor` is left out where the new user acts.

@@ -1,16 +1,22 @@
 //! Signing in, going on, signing out, and the password that it all hangs on.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Service;
+use super::throttle::{Admission, Reservation};
 use crate::identity::email::Email;
-use crate::identity::password::PlainPassword;
+use crate::identity::password::{Checked, PasswordHash, PlainPassword};
 use crate::identity::refresh::RefreshToken;
 use crate::identity::refused::Refused;
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
 use crate::identity::store::{Actor, Source, StoreError};
+use crate::identity::throttle::{Aim, Outcome};
 use crate::identity::user::{User, UserId};
-use crate::token::Principal;
+use crate::token::{Principal, Signer};
 
 /// How long refresh tokens and their sessions live.
 #[derive(Debug, Clone, Copy)]
@@ -33,31 +39,73 @@ pub struct SignedIn {
 }
 
 impl Service {
-    /// Checks a password and begins a session. Whatever is wrong, the same work is done and the same
-    /// refusal comes back: an address that is unknown, or none at all, costs a hash as well (rule 15).
+    /// Checks a password and begins a session. Whatever is wrong, the same refusal comes back, and takes as
+    /// long: an address that is unknown, or none at all, costs a hash as well (rule 15). Errors: `RateLimited`
+    /// where the client's address has failed too often.
     pub async fn sign_in(
         &self,
         email: &str,
         password: &str,
         user_agent: &str,
         source: Source,
+        client: IpAddr,
     ) -> Result<SignedIn, Refused> {
-        let credentials = match Email::parse(email) {
-            Ok(email) => self.store.credentials(email.key().clone()).await?,
-            Err(_) => None,
+        let done = self.try_sign_in(email, password, user_agent, source, client);
+        let done = done.await;
+        self.signins.count(match &done {
+            Ok(_) => "ok",
+            Err(Refused::InvalidCredentials) => "invalid_credentials",
+            Err(Refused::RateLimited(_)) => "rate_limited",
+            Err(Refused::Busy) => "busy",
+            Err(Refused::StoreAway) => "store_away",
+            Err(_) => "refused",
+        });
+        done
+    }
+
+    async fn try_sign_in(
+        &self,
+        email: &str,
+        password: &str,
+        user_agent: &str,
+        source: Source,
+        client: IpAddr,
+    ) -> Result<SignedIn, Refused> {
+        let began = Instant::now();
+        let email = Email::parse(email).ok();
+        let aim = email
+            .as_ref()
+            .map(|email| Aim::sign_in(email.key(), client));
+        let admission = self.admit(aim, client).await?;
+        let credentials = match email {
+            Some(email) => self.store.credentials(email.key().clone()).await?,
+            None => None,
         };
         let (user, hash) = match credentials {
             Some(credentials) => (Some(credentials.user), credentials.password_hash),
             None => (None, None),
         };
         let plain = PlainPassword::new(password);
-        let fits = self.passwords.check(plain.clone(), hash.clone()).await?;
-        let user = user
-            .filter(|user| fits && !user.disabled)
-            .ok_or(Refused::InvalidCredentials)?;
+        let mut reservation = match admission {
+            Admission::Granted(reservation) => reservation,
+            Admission::Delayed(place, _) => {
+                self.pretend(place, began).await?;
+                return Err(Refused::InvalidCredentials);
+            }
+        };
+        let checked = self
+            .check(&mut reservation, plain.clone(), hash.clone())
+            .await?;
+        let Some(user) = user.filter(|user| checked.fits && !user.disabled) else {
+            self.fail(reservation, checked, began).await?;
+            return Err(Refused::InvalidCredentials);
+        };
+        self.settle(reservation, Outcome::Succeeded).await?;
         if let Some(hash) = hash.filter(|hash| self.passwords.is_outdated(hash)) {
-            let better = self.passwords.rehash(plain).await?;
-            self.store.replace_hash(user.id, hash, better).await?;
+            // Where the threads are all busy, the next sign-in will do.
+            if let Ok(better) = self.passwords.rehash(plain).await {
+                self.store.replace_hash(user.id, hash, better).await?;
+            }
         }
         self.begin_session(user.id, user_agent, source).await
     }
@@ -73,16 +121,17 @@ impl Service {
             grace: self.lifetimes.grace.as_millis() as u64,
             idle: self.lifetimes.idle.as_millis() as u64,
         };
+        let signer = self.signer().await?;
         let origin = self.origin(Actor::Session, source);
         match self.store.rotate_session(rotation, origin).await? {
-            Rotated::Next { session, user } => self.signed_in(user, session.id, next),
+            Rotated::Next { session, user } => self.signed_in(&signer, user, session.id, next),
             Rotated::Again {
                 session,
                 user,
                 successor,
             } => {
                 let next = shown.open(&successor).ok_or(Refused::InvalidRefreshToken)?;
-                self.signed_in(user, session.id, next)
+                self.signed_in(&signer, user, session.id, next)
             }
             Rotated::Reused => {
                 log::warn!(
@@ -157,7 +206,9 @@ impl Service {
         current: &str,
         new: &str,
         source: Source,
+        client: IpAddr,
     ) -> Result<(), Refused> {
+        let began = Instant::now();
         let user = self.me(principal).await?;
         let email = Email::parse(&user.email).map_err(|_| Refused::Internal)?;
         let accepted = PlainPassword::new(new)
@@ -165,18 +216,34 @@ impl Service {
             .map_err(Refused::WeakPassword)?;
         let credentials = self.store.credentials(email.key().clone()).await?;
         let hash = credentials.and_then(|credentials| credentials.password_hash);
-        if !self
-            .passwords
-            .check(PlainPassword::new(current), hash)
-            .await?
-        {
+        let aim = Aim::current_password(user.id);
+        let mut reservation = match self.admit(Some(aim), client).await? {
+            Admission::Granted(reservation) => reservation,
+            // Whose account it is, its bearer knows: there is nothing to hide.
+            Admission::Delayed(_, millis) => return Err(Refused::RateLimited(millis)),
+        };
+        let current = PlainPassword::new(current);
+        let checked = self.check(&mut reservation, current, hash).await?;
+        if !checked.fits {
+            self.fail(reservation, checked, began).await?;
             return Err(Refused::WrongPassword);
         }
+        self.settle(reservation, Outcome::Succeeded).await?;
         let hash = self.passwords.hash(accepted).await?;
         self.store
             .change_password(user.id, hash, self.origin(Actor::User(user.id), source))
             .await?;
         self.catch_up().await
+    }
+
+    async fn check(
+        &self,
+        reservation: &mut Reservation,
+        plain: PlainPassword,
+        hash: Option<PasswordHash>,
+    ) -> Result<Checked, Refused> {
+        let (place, begun) = (reservation.place()?, Arc::clone(&reservation.begun));
+        Ok(self.passwords.check(place, plain, hash, begun).await?)
     }
 
     async fn begin_session(
@@ -185,6 +252,8 @@ impl Service {
         user_agent: &str,
         source: Source,
     ) -> Result<SignedIn, Refused> {
+        // First of all: no session begins that nobody gets a token for.
+        let signer = self.signer().await?;
         let now = self.clock.unix_millis();
         let token = RefreshToken::random().map_err(|_| Refused::Internal)?;
         let session = NewSession {
@@ -205,7 +274,7 @@ impl Service {
             .begin_session(session, self.origin(Actor::User(user), source))
             .await;
         match begun {
-            Ok(user) => self.signed_in(user, id, token),
+            Ok(user) => self.signed_in(&signer, user, id, token),
             Err(StoreError::UnknownUser) => Err(Refused::InvalidCredentials),
             Err(error) => Err(error.into()),
         }
@@ -213,6 +282,7 @@ impl Service {
 
     fn signed_in(
         &self,
+        signer: &Signer,
         user: User,
         session: SessionId,
         refresh_token: RefreshToken,
@@ -220,7 +290,7 @@ impl Service {
         Ok(SignedIn {
             access_token: self
                 .issuer
-                .issue(&user, session, self.clock.unix_millis())?,
+                .issue(signer, &user, session, self.clock.unix_millis())?,
             refresh_token,
             expires_in: self.issuer.ttl.as_secs(),
             user,

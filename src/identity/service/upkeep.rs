@@ -1,4 +1,4 @@
-//! How what ends tokens reaches those who verify them: at once where the change was made, and by asking
+//! How what ends tokens, what signs them and which API keys there are reaches those who verify them: at once where the change was made, and by asking
 //! the store a few times a second everywhere else (rule 18). Never on a request's way.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,13 +33,21 @@ impl Service {
     pub async fn follow(&self, first_round: Sender<()>) {
         let mut away = false;
         for round in 0_u64.. {
-            match self.catch_up().await {
+            let learnt = match self.catch_up().await {
+                Ok(()) => self.follow_keys().await,
+                failed => failed,
+            };
+            let learnt = match learnt {
+                Ok(()) => self.catch_up_api_keys().await,
+                failed => failed,
+            };
+            match learnt {
                 Err(error) if !away => {
-                    log::warn!("ended tokens can't be followed: {error}");
+                    log::warn!("ended tokens and keys can't be followed: {error}");
                     away = true;
                 }
                 Ok(()) if away => {
-                    log::info!("ended tokens are followed again");
+                    log::info!("ended tokens and keys are followed again");
                     away = false;
                 }
                 _ => {}
@@ -57,6 +65,17 @@ impl Service {
         let ended = self.clock.unix_millis().saturating_sub(KEPT);
         if let Err(error) = self.store.tidy(self.horizon(), ended).await {
             log::warn!("old sessions can't be cleared away: {error}");
+        }
+        let now = self.clock.unix_millis();
+        for _ in 0..PARTS {
+            match self.store.forget_attempts(now, PART).await {
+                Ok(gone) if gone >= u64::from(PART) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    log::warn!("old failures to sign in can't be cleared away: {error}");
+                    break;
+                }
+            }
         }
     }
 
@@ -77,5 +96,8 @@ const TIDY_EVERY: u64 = 2_000;
 const MARGIN: Duration = Duration::from_secs(120);
 /// Transactions that are under way at once.
 const OVERLAP: u64 = 256;
+/// Counts that are forgotten in one transaction, so that none takes long, and such transactions in one round.
+const PART: u32 = 1_000;
+const PARTS: u32 = 1_000;
 /// Ended sessions are kept for a week, in milliseconds.
 const KEPT: u64 = 7 * 86_400_000;

@@ -3,15 +3,19 @@
 
 use async_trait::async_trait;
 
+use super::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApiKey};
 use super::email::EmailKey;
 use super::password::PasswordHash;
 use super::role::RoleName;
+use super::rotation::{KeyChange, StoredKey};
 use super::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use super::throttle::{Attempt, Outcome, Reserved, Ticket};
 use super::user::{NewUser, User, UserId};
 use super::workers::NotDone;
 use crate::token::Revoked;
 
 mod mysql;
+mod room;
 mod sqlite;
 
 pub use mysql::{Mysql, MysqlOpenError, PrepareError};
@@ -114,16 +118,57 @@ pub trait UserStore: Send + Sync {
         origin: Origin,
     ) -> Result<(), StoreError>;
 
-    /// Removes a role that nobody has. Errors: `UnknownRole`, `RoleInUse`.
+    /// Removes a role that no user and no API key has. Errors: `UnknownRole`, `RoleInUse`.
     async fn delete_role(&self, role: RoleName, origin: Origin) -> Result<(), StoreError>;
 
     /// What was done, newest first, before a place in the log.
     async fn audit(&self, before: Option<u64>, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// Errors: `UnknownRole`.
+    async fn create_api_key(&self, key: NewApiKey, origin: Origin) -> Result<ApiKey, StoreError>;
+
+    /// Keys that are not revoked in the order of their ids, after `after`.
+    async fn api_keys(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError>;
+
+    /// Errors: `UnknownApiKey`, for a revoked one too.
+    async fn revoke_api_key(&self, id: ApiKeyId, origin: Origin) -> Result<(), StoreError>;
+
+    /// All keys that are not revoked, with their version; `None` where that is the one known, which costs
+    /// next to nothing.
+    async fn live_api_keys(
+        &self,
+        known: Option<KeysVersion>,
+    ) -> Result<Option<(KeysVersion, Vec<LiveApiKey>)>, StoreError>;
+
     /// Forgets revocations from before `horizon`, and sessions that ended or expired before `ended`.
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError>;
 
-    /// Does the store answer?
+    /// Signing keys by the time of their publication; those that are retired only where asked for.
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// Changes a signing key's state. `false`: it was so already, by whomever.
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError>;
+
+    /// Counts an attempt at a password as being made, before it is: of many at once no more are granted than
+    /// may fail.
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError>;
+
+    /// Notes how a granted attempt ended.
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets counts that have had their time, a part of them at once; gives how many.
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError>;
+
+    /// Does the store answer, and keep what it is given?
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Waits until the schema was brought up to date, or could not be: for who has time. A store that
@@ -153,7 +198,7 @@ pub struct AuditEntry {
     pub sequence: u64,
     /// Unix milliseconds.
     pub at: u64,
-    /// A user's id, or `shell`, `session`, `start`.
+    /// A user's id, or `shell`, `session`, `start`, `upkeep`.
     pub actor: String,
     pub action: String,
     pub subject: String,
@@ -188,6 +233,8 @@ pub enum Actor {
     Shell,
     /// The service itself, as it starts.
     Start,
+    /// The service itself, as time goes by.
+    Upkeep,
 }
 
 /// What the audit log says was done.
@@ -205,6 +252,12 @@ enum Action {
     PasswordChanged,
     UserDisabled,
     UserEnabled,
+    KeyPublished,
+    KeyActivated,
+    KeyRetiring,
+    KeyRetired,
+    ApiKeyCreated,
+    ApiKeyRevoked,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -217,12 +270,17 @@ pub enum StoreError {
     UnknownRole,
     #[error("there is no such session")]
     UnknownSession,
+    #[error("there is no such API key")]
+    UnknownApiKey,
     #[error("the role exists")]
     RoleExists,
     #[error("somebody has the role")]
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    /// The store answers, and can keep nothing more; the cause is for the log.
+    #[error("the store is full: {0}")]
+    Full(String),
     /// Try again later; the cause is for the log.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -243,6 +301,12 @@ impl Action {
             Self::PasswordChanged => "password_changed",
             Self::UserDisabled => "user_disabled",
             Self::UserEnabled => "user_enabled",
+            Self::KeyPublished => "key_published",
+            Self::KeyActivated => "key_activated",
+            Self::KeyRetiring => "key_retiring",
+            Self::KeyRetired => "key_retired",
+            Self::ApiKeyCreated => "api_key_created",
+            Self::ApiKeyRevoked => "api_key_revoked",
         }
     }
 }
@@ -254,6 +318,7 @@ impl std::fmt::Display for Actor {
             Self::Session => f.write_str("session"),
             Self::Shell => f.write_str("shell"),
             Self::Start => f.write_str("start"),
+            Self::Upkeep => f.write_str("upkeep"),
         }
     }
 }

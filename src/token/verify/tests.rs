@@ -1,11 +1,11 @@
 //! What a token must be to pass, and each way in which one may fail to be that.
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use jsonwebtoken::{Algorithm, EncodingKey};
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::token::sign::base64;
+use crate::token::public::base64;
 use crate::token::{KeySet, SigningKey, install_crypto};
 
 const NOW: u64 = 1_800_000_000;
@@ -234,6 +234,21 @@ fn rule_3_every_claim_is_there_once_and_of_its_type() {
     }
     refused(&format!("{sound} {{}}"));
     refused("[]");
+    let fields = [
+        "iss",
+        "aud",
+        "sub",
+        "id",
+        "email",
+        "roles",
+        "client_id",
+        "iat",
+        "exp",
+        "nbf",
+    ];
+    let values = fields.iter().chain(&["jti", "sid", "ver"]);
+    let values: Vec<_> = values.map(|name| sound.get(name).cloned()).collect();
+    refused(&json!(values).to_string());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::support::origin::Origin;
 use crate::support::server::{Airside, SetUp};
 use crate::support::wait::wait_until;
 
+mod keys;
 mod life;
 mod outages;
 mod schema;

@@ -1,5 +1,7 @@
 //! The schema's steps: applied once, checked ever after, taken up again where they broke off.
 
+use std::path::Path;
+
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
@@ -18,15 +20,32 @@ fn migrate(set_up: &SetUp) -> (i32, String) {
     )
 }
 
-const ALL: &str = "applied V1__users
-applied V2__roles
-applied V3__user_roles
-applied V4__audit_log
-\
-                   applied V5__sessions
-applied V6__refresh_tokens
-applied V7__revocations
-";
+/// The names of all steps in their order, as the folder of migrations has them.
+pub(super) fn steps() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/mysql");
+    let names = folder
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut names: Vec<_> = names
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort_by_key(|name| number(name));
+    names
+}
+
+/// 7 for `V7__revocations`.
+pub(super) fn number(step: &str) -> u32 {
+    let (number, _) = step[1..].split_once("__").unwrap();
+    number.parse().unwrap()
+}
+
+/// What `migrate` says when it applies these.
+fn applied(steps: &[String]) -> String {
+    let lines = steps.iter().map(|step| format!("applied {step}\n"));
+    lines.collect()
+}
+
 const NOTHING: &str = "the schema is up to date\n";
 
 #[tokio::test]
@@ -35,7 +54,7 @@ async fn rule_25_migrate_says_what_it_did_on_either_store() {
     let url = server.new_database("migrate").await;
     for store in ["sqlite:users.db", &url] {
         let (set_up, _origin) = set_up(store);
-        assert_eq!(migrate(&set_up), (0, ALL.to_owned()), "{store}");
+        assert_eq!(migrate(&set_up), (0, applied(&steps())), "{store}");
         assert_eq!(migrate(&set_up), (0, NOTHING.to_owned()), "{store}");
     }
     let site = Site::ready(&url).await;
@@ -127,20 +146,36 @@ async fn rule_25_a_step_that_broke_off_is_taken_up_again() {
     let (set_up, _origin) = set_up(&url);
     migrate(&set_up);
     let mut conn = Conn::from_url(&url).await.unwrap();
-    // Before and after the server did the last step but one; the last one was never begun.
+    // The last two that make a table: the latter was never begun, the former before and after the server
+    // did it.
+    let table = |step: &str| step.split_once("__").unwrap().1.to_owned();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/mysql");
+    let makes_it = |step: &String| {
+        let sql = std::fs::read_to_string(folder.join(format!("{step}.sql"))).unwrap();
+        sql.contains(&format!("CREATE TABLE {} ", table(step)))
+    };
+    let steps: Vec<_> = steps().into_iter().filter(makes_it).collect();
+    let [.., broken, last] = steps.as_slice() else {
+        panic!("{steps:?}")
+    };
     for done in [false, true] {
         for sql in [
-            "DROP TABLE revocations",
-            "DELETE FROM schema_steps WHERE version = 7",
-            "UPDATE schema_steps SET done_at = NULL WHERE version = 6",
+            format!("DROP TABLE {}", table(last)),
+            format!("DELETE FROM schema_steps WHERE version = {}", number(last)),
+            format!(
+                "UPDATE schema_steps SET done_at = NULL WHERE version = {}",
+                number(broken)
+            ),
         ] {
             conn.query_drop(sql).await.unwrap();
         }
         if !done {
-            conn.query_drop("DROP TABLE refresh_tokens").await.unwrap();
+            conn.query_drop(format!("DROP TABLE {}", table(broken)))
+                .await
+                .unwrap();
         }
-        let rest = "applied V6__refresh_tokens\napplied V7__revocations\n";
-        assert_eq!(migrate(&set_up), (0, rest.to_owned()), "{done}");
+        let rest = applied(&[broken.clone(), last.clone()]);
+        assert_eq!(migrate(&set_up), (0, rest), "{done}");
         assert_eq!(migrate(&set_up), (0, NOTHING.to_owned()));
     }
     let site = Site::ready(&url).await;
@@ -167,7 +202,9 @@ async fn rule_25_another_programs_table_is_not_taken_for_ours() {
     }
     conn.query_drop("DROP TABLE roles").await.unwrap();
     let (code, said) = migrate(&set_up);
-    assert_eq!((code, said.lines().count()), (0, 6), "{said}");
+    // All but the first, which is done.
+    let rest = steps().len() - 1;
+    assert_eq!((code, said.lines().count()), (0, rest), "{said}");
 }
 
 #[tokio::test]
@@ -175,6 +212,7 @@ async fn rule_25_migrations_killed_at_any_moment_end_whole() {
     let server = Mariadb::shared();
     let url = server.new_database("killed").await;
     let mut conn = Conn::from_url(&url).await.unwrap();
+    let all = u32::try_from(steps().len()).unwrap();
     let done = "SELECT COUNT(*) FROM schema_steps WHERE done_at IS NOT NULL";
     // Killed a little later each time, until there is nothing left to do.
     for round in 0u64.. {
@@ -185,7 +223,7 @@ async fn rule_25_migrations_killed_at_any_moment_end_whole() {
         if conn
             .query_first::<u32, _>(done)
             .await
-            .is_ok_and(|done| done == Some(7))
+            .is_ok_and(|done| done == Some(all))
         {
             break;
         }

@@ -3,7 +3,7 @@
 use mysql_async::prelude::Queryable;
 use reqwest::Method;
 
-use super::{SLACK, Site, set_up};
+use super::{SLACK, Site, schema, set_up};
 use crate::support::http::client;
 use crate::support::mariadb::Mariadb;
 use crate::support::wait::{PATIENCE, until, wait_for};
@@ -67,9 +67,13 @@ async fn rule_25_four_gateways_may_start_at_once_on_an_empty_database() {
         .query("SELECT version FROM schema_steps WHERE done_at IS NOT NULL ORDER BY version")
         .await
         .unwrap();
-    assert_eq!(steps, [1, 2, 3, 4, 5, 6, 7]);
+    let all: Vec<_> = schema::steps()
+        .iter()
+        .map(|step| schema::number(step))
+        .collect();
+    assert_eq!(steps, all);
     let made: Vec<String> = conn
-        .query("SELECT subject FROM audit_log ORDER BY subject")
+        .query("SELECT subject FROM audit_log WHERE actor = 'start' ORDER BY subject")
         .await
         .unwrap();
     assert_eq!(made, ["admin", "customer"]);
@@ -158,7 +162,7 @@ fn the_shell_says_in_time_that_the_database_is_away() {
         })
         .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert_eq!(output.status.code(), Some(75), "{said}");
         assert!(
             said.contains("refused") && !said.contains("hunter2"),
             "{said}"

@@ -19,8 +19,11 @@ use tempfile::TempDir;
 
 use crate::support::mariadb::{Mariadb, Shared};
 
+mod api_keys;
+mod attempts;
 mod cases;
 mod deadlock;
+mod keys;
 mod people;
 mod races;
 mod sessions;
@@ -79,6 +82,27 @@ on_each_store! {
         a_disabled_user_has_no_session_and_begins_none
         a_role_goes_when_nobody_has_it
         rule_28_the_audit_log_is_read_newest_first;
+    keys:
+        rule_24_a_key_goes_through_its_states_once_and_each_has_its_audit_row
+        rule_24_only_the_first_key_of_all_is_active_at_once
+        a_published_key_is_found_as_it_was
+        a_table_of_keys_takes_no_secret_and_no_other_order
+        what_is_no_key_of_ours_is_not_used;
+    attempts:
+        rule_16_of_fifty_attempts_at_once_five_are_granted
+        rule_16_an_address_is_counted_across_accounts_and_gateways
+        rule_16_a_success_wipes_out_failures_and_makes_a_network_known
+        what_an_attempt_leaves_behind_is_forgotten_in_time
+        an_attempt_whose_gateway_died_counts_as_failed;
+    api_keys:
+        a_key_is_listed_and_known_until_it_is_revoked
+        keys_are_listed_in_order_page_by_page
+        a_key_has_only_roles_that_exist
+        a_role_that_a_key_has_stays_until_the_key_is_revoked
+        nothing_is_read_again_until_something_changes
+        rule_28_a_key_and_its_audit_row_are_one
+        a_role_removed_while_keys_are_made_of_it_is_whole_or_gone
+        the_longest_key_fits;
     races:
         rule_20_of_fifty_who_take_one_address_one_gets_it
         rule_19_of_two_admins_who_demote_each_other_one_remains

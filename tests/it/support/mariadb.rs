@@ -101,6 +101,13 @@ impl Mariadb {
         self.daemon = spawn(self.address, self.folder.path(), &self.arguments);
     }
 
+    /// The same with other arguments of the test's own, as after somebody has changed its configuration.
+    #[track_caller]
+    pub fn revive_with(&mut self, arguments: &[String]) {
+        self.arguments = arguments.to_vec();
+        self.revive();
+    }
+
     /// Kills it as a power cut would, and starts it again.
     #[track_caller]
     pub fn restart(&mut self) {

@@ -72,15 +72,35 @@ impl Site {
 
 /// A gateway to be started with `CONFIG`.
 pub fn set_up(origin: &Origin) -> SetUp {
-    Airside::with(CONFIG)
+    set_up_with(origin, "")
+}
+
+/// The same with more routes.
+pub fn set_up_with(origin: &Origin, routes: &str) -> SetUp {
+    let config = CONFIG.replacen(
+        "routes:\n",
+        &format!("routes:\n{}", routes.trim_start_matches('\n')),
+        1,
+    );
+    Airside::with(&config)
         .origin(origin)
+        .set("scheme", "sqlite:")
         .set("store", "airside.db")
         .set("keys", "keys")
         .set("issuer", ISSUER)
         .set("audience", AUDIENCE)
         .set("ttl", "15m")
+        // More of `access_token`, such as `, algorithm: RS256`.
+        .set("signing", "")
         .set("signup", true)
         .set("queue", 128)
+        .set("trusted", "127.0.0.1")
+        .set("throttle", "")
+}
+
+/// The same with its users in another store, by its whole address.
+pub fn on(origin: &Origin, store: &str) -> SetUp {
+    set_up(origin).set("scheme", "").set("store", store)
 }
 
 /// `airside user add`, with the password on its standard input.
@@ -224,16 +244,17 @@ pub const ISSUER: &str = "https://api.example.com";
 pub const AUDIENCE: &str = "api";
 
 const CONFIG: &str = r#"
-server: { trusted_proxies: [127.0.0.1] }
+server: { trusted_proxies: [{trusted}] }
 listeners: [{ address: "{gateway}" }]
 identity:
   listen: "{identity}"
-  store: "sqlite:{store}"
+  store: "{scheme}{store}"
   keys: "{keys}"
   issuer: "{issuer}"
   audience: "{audience}"
-  access_token: { ttl: {ttl} }
+  access_token: { ttl: {ttl}{signing} }
   password: { bcrypt_cost: 10, workers: 2, queue: {queue} }
+  throttle: { {throttle} }
   signup: { enabled: {signup}, roles: [customer] }
   roles: [admin, customer, flight_company]
 admin: { listen: "{admin}" }

@@ -121,6 +121,11 @@ impl Airside {
         self.access_log()
     }
 
+    /// Starts another process on the same configuration, to take the listeners over from this one.
+    pub fn upgrade(&self) -> Daemon {
+        self.set_up.spawn_with(&["--upgrade"])
+    }
+
     /// Kills the program and starts it anew, on the same ports, in the same folder.
     #[track_caller]
     pub fn restart(mut self) -> Self {
@@ -179,6 +184,10 @@ impl SetUp {
         }
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs another command of the program on this configuration, with something to read.
     pub fn command(&self, arguments: &[&str], stdin: &str) -> Output {
         self.write();
@@ -210,6 +219,10 @@ impl SetUp {
 
     fn spawn(&self) -> Daemon {
         self.write();
+        self.spawn_with(&[])
+    }
+
+    fn spawn_with(&self, arguments: &[&str]) -> Daemon {
         let mut command = Command::new(PROGRAM);
         command
             .env_remove("AIRSIDE_CONFIG")
@@ -218,7 +231,8 @@ impl SetUp {
             .current_dir(self.folder.path())
             .args(["run", "-c"])
             .arg(self.file_path())
-            .args(&self.arguments);
+            .args(&self.arguments)
+            .args(arguments);
         Daemon::start(&mut command, "airside")
     }
 

@@ -145,7 +145,7 @@ async fn the_public_keys_are_public_and_nothing_else() {
     let request = Request::get("/.well-known/jwks.json");
     let answer = site.send(request.body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.header("cache-control"), "public, max-age=300");
+    assert_eq!(answer.header("cache-control"), "public, max-age=5");
     let key = &answer.json()["keys"][0];
     assert_eq!(
         (&key["kty"], &key["crv"]),

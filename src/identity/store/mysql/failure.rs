@@ -48,6 +48,10 @@ impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(refused) => refused,
+            // 1021 the disk is full, 1114 the table is.
+            Failure::Server(error) if has_code(&error, &[1021, 1114]) => {
+                Self::Full(error.to_string())
+            }
             Failure::Server(error) => Self::Unavailable(error.to_string()),
         }
     }

@@ -10,18 +10,24 @@ use mysql_async::{Conn, Row, Transaction};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
+use crate::identity::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApiKey};
 use crate::identity::config::mysql::Mysql as Address;
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::token::Revoked;
 
+mod api_keys;
 mod audit;
 mod failure;
+mod keys;
 mod lane;
 mod link;
 mod migrate;
@@ -29,6 +35,7 @@ mod prepare;
 mod revocations;
 mod roles;
 mod sessions;
+mod throttle;
 mod users;
 
 pub use prepare::PrepareError;
@@ -44,6 +51,7 @@ pub struct Mysql {
     link: Link,
     limits: Limits,
     stage: watch::Receiver<Stage>,
+    room: Room,
 }
 
 /// Why a store can't even be tried; the message says what to do.
@@ -76,6 +84,7 @@ impl Mysql {
             link,
             limits,
             stage,
+            room: Room::default(),
         })
     }
 
@@ -104,9 +113,12 @@ impl Mysql {
     ) -> Result<T, StoreError> {
         self.first_attempt().await?;
         let link = self.link.clone();
-        self.lane
+        let done = self
+            .lane
             .run(async move || link.change(change).await)
-            .await?
+            .await?;
+        self.room.note(&done);
+        done
     }
 
     /// Waits for the first attempt as for a connection; afterwards the stage is known at once.
@@ -255,6 +267,33 @@ impl UserStore for Mysql {
             .await
     }
 
+    async fn create_api_key(&self, key: NewApiKey, origin: Origin) -> Result<ApiKey, StoreError> {
+        self.change(async move |tx| api_keys::create(tx, &key, &origin).await)
+            .await
+    }
+
+    async fn api_keys(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        self.read(async move |db| api_keys::list(db, after, limit).await)
+            .await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, origin: Origin) -> Result<(), StoreError> {
+        self.change(async move |tx| api_keys::revoke(tx, id, &origin).await)
+            .await
+    }
+
+    async fn live_api_keys(
+        &self,
+        known: Option<KeysVersion>,
+    ) -> Result<Option<(KeysVersion, Vec<LiveApiKey>)>, StoreError> {
+        self.read(async move |db| api_keys::live(db, known).await)
+            .await
+    }
+
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError> {
         self.change(async move |tx| {
             revocations::forget(tx, horizon).await?;
@@ -263,7 +302,41 @@ impl UserStore for Mysql {
         .await
     }
 
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(async move |db| keys::all(db, retired).await)
+            .await
+    }
+
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError> {
+        self.change(async move |tx| keys::change(tx, &change, &origin).await)
+            .await
+    }
+
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError> {
+        self.change(async move |tx| throttle::reserve(tx, &attempt).await)
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError> {
+        self.change(async move |tx| throttle::settle(tx, &ticket, outcome, at).await)
+            .await
+    }
+
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError> {
+        self.change(async move |tx| throttle::forget(tx, at, most).await)
+            .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.room.has_to_be_tried()? {
+            self.change(async |tx| throttle::probe(tx).await).await?;
+            self.room.is_back();
+        }
         // A server that was made a replica answers, and yet nobody can sign in.
         self.read(async |db| {
             let select = "SELECT 1 FROM DUAL WHERE @@global.read_only IN (0, 'OFF')";

@@ -55,6 +55,18 @@ pub enum PrepareError {
     Roles(StoreError),
 }
 
+impl PrepareError {
+    /// May it be otherwise by itself, a moment later?
+    pub fn is_away(&self) -> bool {
+        matches!(
+            self,
+            Self::Server(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_))
+                | Self::Silent(_)
+                | Self::Locked
+        )
+    }
+}
+
 /// All that an attempt needs.
 pub(super) struct Preparation {
     pub opts: Opts,

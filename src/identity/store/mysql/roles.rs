@@ -48,7 +48,7 @@ pub(super) async fn delete(
     if role.is_admin() {
         return Err(StoreError::RoleInUse.into());
     }
-    // The foreign key of `user_roles` decides, also against a grant that goes on at the same time.
+    // The foreign keys of `user_roles` and `api_key_roles` decide, also against what goes on at the same time.
     match tx
         .exec_drop("DELETE FROM roles WHERE name = ?", (role.as_str(),))
         .await
@@ -119,6 +119,13 @@ pub(super) async fn insert(
         Err(error) if is_duplicate(&error) => Ok(false),
         done => Ok(done.map(|()| true)?),
     }
+}
+
+/// Does the role exist? Then it does until the transaction ends.
+pub(super) async fn keep(tx: &mut Transaction<'_>, role: &RoleName) -> Result<bool, Failure> {
+    let select = "SELECT 1 FROM roles WHERE name = ? LOCK IN SHARE MODE";
+    let found: Option<Row> = tx.exec_first(select, (role.as_str(),)).await?;
+    Ok(found.is_some())
 }
 
 async fn exists(tx: &mut Transaction<'_>, role: &RoleName) -> Result<bool, Failure> {

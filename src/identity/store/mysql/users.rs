@@ -23,7 +23,7 @@ pub(super) async fn create(
         user.email().as_str(),
         user.email().key().as_bytes(),
         user.password_hash().as_str(),
-        origin.at,
+        user.created_at(origin.at),
     );
     match tx.exec_drop(insert, row).await {
         Err(error) if is_duplicate(&error) => return Err(StoreError::EmailTaken.into()),

@@ -2,27 +2,34 @@
 //! anyway; a thread of its own makes the others wait in a queue and not for a lock.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
+use super::room::Room;
 use super::{AuditEntry, Credentials, Origin, Role, StoreError, UserStore};
 use crate::base::clock::Clock;
+use crate::identity::api_key::{ApiKey, ApiKeyId, KeysVersion, LiveApiKey, NewApiKey};
 use crate::identity::email::EmailKey;
 use crate::identity::password::PasswordHash;
 use crate::identity::role::RoleName;
+use crate::identity::rotation::{KeyChange, StoredKey};
 use crate::identity::session::{NewSession, Rotated, Rotation, Session, SessionId};
+use crate::identity::throttle::{Attempt, Outcome, Reserved, Ticket};
 use crate::identity::user::{NewUser, User, UserId};
 use crate::identity::workers::{NotDone, Workers};
 use crate::token::Revoked;
 
+mod api_keys;
 mod audit;
+mod keys;
 mod migrate;
 mod open;
 mod revocations;
 mod roles;
 mod sessions;
+mod throttle;
 mod users;
 
 pub use open::StoreOpenError;
@@ -32,6 +39,7 @@ pub struct Sqlite {
     writer: Workers<Connection>,
     /// None for a database in memory, which belongs to the one connection that made it.
     readers: Option<Workers<Connection>>,
+    room: Room,
 }
 
 impl Sqlite {
@@ -41,6 +49,7 @@ impl Sqlite {
         Ok(Self {
             writer: Workers::start("airside-write", vec![writer], QUEUE)?,
             readers: Some(Workers::start("airside-read", readers, QUEUE)?),
+            room: Room::default(),
         })
     }
 
@@ -56,6 +65,7 @@ impl Sqlite {
         Ok(Self {
             writer: Workers::start("airside-write", vec![writer], QUEUE)?,
             readers: None,
+            room: Room::default(),
         })
     }
 
@@ -73,14 +83,21 @@ impl Sqlite {
         &self,
         change: impl FnOnce(&Transaction) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let job = |connection: &mut Connection| {
+        let asked = Instant::now();
+        let job = move |connection: &mut Connection| {
             let behavior = TransactionBehavior::Immediate;
             let transaction = connection.transaction_with_behavior(behavior)?;
             let done = change(&transaction)?;
+            // Whoever asked was told that it was not done: it must not be done later.
+            if asked.elapsed() >= PATIENCE {
+                return Err(too_long());
+            }
             transaction.commit()?;
             Ok(done)
         };
-        in_time(self.writer.run(job)).await?
+        let done = in_time(self.writer.run(job)).await?;
+        self.room.note(&done);
+        done
     }
 }
 
@@ -219,6 +236,31 @@ impl UserStore for Sqlite {
         self.read(move |db| audit::list(db, before, limit)).await
     }
 
+    async fn create_api_key(&self, key: NewApiKey, origin: Origin) -> Result<ApiKey, StoreError> {
+        self.write(move |tx| api_keys::create(tx, &key, &origin))
+            .await
+    }
+
+    async fn api_keys(
+        &self,
+        after: Option<ApiKeyId>,
+        limit: u32,
+    ) -> Result<Vec<ApiKey>, StoreError> {
+        self.read(move |db| api_keys::list(db, after, limit)).await
+    }
+
+    async fn revoke_api_key(&self, id: ApiKeyId, origin: Origin) -> Result<(), StoreError> {
+        self.write(move |tx| api_keys::revoke(tx, id, &origin))
+            .await
+    }
+
+    async fn live_api_keys(
+        &self,
+        known: Option<KeysVersion>,
+    ) -> Result<Option<(KeysVersion, Vec<LiveApiKey>)>, StoreError> {
+        self.read(move |db| api_keys::live(db, known)).await
+    }
+
     async fn tidy(&self, horizon: u64, ended: u64) -> Result<(), StoreError> {
         self.write(move |tx| {
             revocations::forget(tx, horizon)?;
@@ -227,7 +269,40 @@ impl UserStore for Sqlite {
         .await
     }
 
+    async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError> {
+        self.read(move |db| keys::all(db, retired)).await
+    }
+
+    async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError> {
+        self.write(move |tx| keys::change(tx, &change, &origin))
+            .await
+    }
+
+    async fn reserve_attempt(&self, attempt: Attempt) -> Result<Reserved, StoreError> {
+        self.write(move |tx| Ok(throttle::reserve(tx, &attempt)?))
+            .await
+    }
+
+    async fn settle_attempt(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        at: u64,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| Ok(throttle::settle(tx, &ticket, outcome, at)?))
+            .await
+    }
+
+    async fn forget_attempts(&self, at: u64, most: u32) -> Result<u64, StoreError> {
+        self.write(move |tx| Ok(throttle::forget(tx, at, most)?))
+            .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
+        if self.room.has_to_be_tried()? {
+            self.write(|tx| Ok(throttle::probe(tx)?)).await?;
+            self.room.is_back();
+        }
         self.read(|db| db.query_row("SELECT 1 FROM roles", [], |_| Ok(())))
             .await
     }
@@ -237,13 +312,20 @@ impl UserStore for Sqlite {
 async fn in_time<T>(job: impl Future<Output = Result<T, NotDone>>) -> Result<T, StoreError> {
     match tokio::time::timeout(PATIENCE, job).await {
         Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Unavailable("it took too long".to_owned())),
+        Err(_) => Err(too_long()),
     }
+}
+
+fn too_long() -> StoreError {
+    StoreError::Unavailable("it took too long".to_owned())
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
+        }
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn delete(tx: &Transaction, role: &RoleName, origin: &Origin) -> Resu
         return Err(StoreError::UnknownRole);
     }
     // `admin` stays even where nobody has it: everything hangs on it.
-    let sql = "SELECT 1 FROM user_roles WHERE role = ?";
+    let sql = "SELECT 1 FROM user_roles WHERE role = ?1 UNION ALL SELECT 1 FROM api_key_roles WHERE role = ?1";
     if role.is_admin() || tx.prepare_cached(sql)?.exists([role.as_str()])? {
         return Err(StoreError::RoleInUse);
     }
@@ -116,7 +116,7 @@ pub(super) fn insert(
     Ok(inserted == 1)
 }
 
-fn exists(tx: &Transaction, role: &RoleName) -> rusqlite::Result<bool> {
+pub(super) fn exists(tx: &Transaction, role: &RoleName) -> rusqlite::Result<bool> {
     let mut select = tx.prepare_cached("SELECT 1 FROM roles WHERE name = ?")?;
     select.exists([role.as_str()])
 }

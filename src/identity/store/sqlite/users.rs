@@ -24,7 +24,7 @@ pub(super) fn create(
         user.email().as_str(),
         user.email().key().as_bytes(),
         user.password_hash().as_str(),
-        origin.at,
+        user.created_at(origin.at),
     ])?;
     if inserted == 0 {
         return Err(StoreError::EmailTaken);
