@@ -6,6 +6,7 @@ pub mod host;
 pub mod id;
 pub mod net;
 pub mod path;
+pub(crate) mod private;
 pub mod reply;
 pub mod report;
 pub mod secret;

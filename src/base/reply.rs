@@ -40,6 +40,7 @@ pub enum Refusal {
     Overloaded,
     NotImplemented,
     ExpectationFailed,
+    Misdirected,
     Internal,
 }
 
@@ -150,6 +151,7 @@ impl Refusal {
             Self::Overloaded => (503, "overloaded", "Too much is going on at once"),
             Self::NotImplemented => (501, "bad_request", "This method is not implemented"),
             Self::ExpectationFailed => (417, "bad_request", "This expectation can't be met"),
+            Self::Misdirected => (421, "bad_request", "This connection is not for that host"),
             Self::Internal => (500, "internal", "Something went wrong here"),
         }
     }

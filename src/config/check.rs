@@ -19,6 +19,8 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     addresses_differ(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
+    listeners_can_be_used(config, report);
+    certificates_have_keys(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -185,6 +187,47 @@ fn reserved_names(config: &Config, report: &mut Report) {
                 "this route leads to the identity service, and the file has no `identity:`";
             report.push(Problem::error(Code::UnknownName, name.place, message));
         }
+    }
+}
+
+fn listeners_can_be_used(config: &Config, report: &mut Report) {
+    let mut refuse = |place, message: &str| {
+        report.push(Problem::error(
+            Code::InvalidValue,
+            place,
+            message.to_owned(),
+        ));
+    };
+    for listener in config.listeners() {
+        if listener.protocols.value.is_empty() {
+            let message = "`protocols` is empty, so that nobody could speak to this listener";
+            refuse(listener.protocols.place, message);
+        }
+        if let Some(tls) = &listener.tls
+            && tls.certificates.value.is_empty()
+        {
+            let message = "`tls` without a certificate has nothing to show to clients";
+            refuse(tls.certificates.place, message);
+        }
+        if listener.proxy_protocol.value && config.server.trusted_proxies.is_empty() {
+            let message =
+                "`proxy_protocol` is taken from `server.trusted_proxies` only, and there are none";
+            refuse(listener.proxy_protocol.place, message);
+        }
+    }
+}
+
+fn certificates_have_keys(config: &Config, report: &mut Report) {
+    let all = config.upstreams.iter();
+    for tls in all.filter_map(|(_, upstream)| upstream.tls.as_ref()) {
+        let (place, missing) = match (&tls.cert, &tls.key) {
+            (Some(cert), None) => (cert.place, "key"),
+            (None, Some(key)) => (key.place, "cert"),
+            _ => continue,
+        };
+        let message =
+            format!("a client certificate is a `cert` and its `key`; the `{missing}` is missing");
+        report.push(Problem::error(Code::MissingKey, place, message));
     }
 }
 

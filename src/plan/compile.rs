@@ -79,7 +79,8 @@ impl<'a> Parts<'a> {
                     message,
                 ));
             }
-            let cluster = Cluster::new(&name.value, group as u64, upstream);
+            let outward = shared.outward.get(&name.value).cloned();
+            let cluster = Cluster::new(&name.value, group as u64, upstream, outward);
             clusters.insert(name.value.clone(), Arc::new(cluster));
         }
         if let Some(address) = shared.identity {

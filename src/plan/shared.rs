@@ -1,5 +1,6 @@
 //! What a plan uses and does not own: it outlives the plan.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use crate::base::decode::Table;
 use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::policy::auth::BUILT_IN;
+use crate::tls::Outward;
 use crate::token::{KeyRing, Verifier};
 
 /// Issuers and services of this process.
@@ -16,6 +18,8 @@ pub struct Shared {
     pub issuers: Vec<(String, Arc<Verifier>)>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
+    /// By upstream: what its `tls` asks for.
+    pub outward: HashMap<String, Outward>,
 }
 
 impl Shared {
@@ -32,6 +36,7 @@ impl Shared {
             return Self {
                 issuers: others.collect(),
                 identity: None,
+                outward: HashMap::new(),
             };
         }
         // Where the section is wrong, its own problem is told; names that lead to it are right all the same.
@@ -46,6 +51,7 @@ impl Shared {
         Self {
             issuers: std::iter::once(built_in).chain(others).collect(),
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
+            outward: HashMap::new(),
         }
     }
 }

@@ -28,6 +28,10 @@ pub fn reply(error: &Error, context: &Context) -> Option<Reply> {
                 Reply::refuse(Refusal::UpstreamTimeout).reason("read_timeout")
             }
             ConnectRefused => Reply::refuse(Refusal::UpstreamUnreachable).reason("connect_refused"),
+            TLSHandshakeTimedout => Reply::refuse(Refusal::UpstreamTimeout).reason("tls_timeout"),
+            TLSHandshakeFailure | InvalidCert | HandshakeError => {
+                Reply::refuse(Refusal::UpstreamUnreachable).reason("tls")
+            }
             ConnectionClosed | ReadError | WriteError => {
                 Reply::refuse(Refusal::UpstreamUnreachable).reason("connection_closed")
             }

@@ -28,6 +28,7 @@ use crate::policy::{Call, Verdict};
 use crate::route::Found;
 use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
+use crate::tls::Handshake;
 
 /// The edge.
 pub struct Gateway {
@@ -53,9 +54,17 @@ impl Gateway {
     }
 
     /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
-    fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
+    fn decide(
+        &self,
+        header: &RequestHeader,
+        handshake: Option<&Handshake>,
+        context: &mut Context,
+    ) -> Result<(), Reply> {
         let plan = context.plan.clone();
         let asked = intake::read(header, &plan.edge)?;
+        if handshake.is_some_and(|handshake| !handshake.fits(&asked.host)) {
+            return Err(Reply::refuse(Refusal::Misdirected).reason("host"));
+        }
         let query = asked.query.unwrap_or_default();
         let found = plan.router.find(
             &asked.host,
@@ -139,7 +148,7 @@ impl ProxyHttp for Gateway {
             .get(TRACEPARENT)
             .map(|value| value.as_bytes());
         context.trace = Some(TraceParent::continue_or_start(trace));
-        match self.decide(header, context) {
+        match self.decide(header, handshake_of(session), context) {
             Ok(()) => Ok(false),
             Err(reply) => {
                 // Answers are the rare case: their future stays out of this one.
@@ -176,6 +185,8 @@ impl ProxyHttp for Gateway {
             tls: session
                 .digest()
                 .is_some_and(|digest| digest.ssl_digest.is_some()),
+            version: session.req_header().version,
+            certificate: handshake_of(session).and_then(|shaken| shaken.certificate.as_ref()),
         };
         forward::write(upstream, &connection, context)
     }
@@ -286,6 +297,12 @@ fn peer_of(session: &Session) -> Option<std::net::IpAddr> {
         .client_addr()?
         .as_inet()
         .map(std::net::SocketAddr::ip)
+}
+
+/// What the client's TLS told, where it speaks TLS.
+fn handshake_of(session: &Session) -> Option<&Handshake> {
+    let tls = session.digest()?.ssl_digest.as_ref()?;
+    tls.extension.get()
 }
 
 /// Who calls, as a number: the user, or else the address.

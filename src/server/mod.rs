@@ -1,12 +1,13 @@
 //! The assembly: makes the parts of a configuration and runs them as Pingora services.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use pingora::proxy::http_proxy_service;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::server::{RunArgs, Server};
 use pingora::services::listening::Service;
@@ -20,12 +21,19 @@ use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
+use crate::tls::{Outward, TlsError};
 
 mod axum_app;
+mod door;
+mod edge;
+mod opening;
 mod preflight;
+mod renewal;
 mod stop;
 
 use axum_app::AxumApp;
+use door::Doors;
+use edge::{BeforeTls, Edge, Http2Bounds};
 
 /// A gateway that is ready to run.
 pub struct Assembly {
@@ -35,6 +43,7 @@ pub struct Assembly {
     traffic: Traffic,
     identity: Option<Identity>,
     access_log: Arc<AccessLog>,
+    doors: Arc<Doors>,
     apps: Vec<App>,
 }
 
@@ -47,6 +56,8 @@ pub enum StartError {
     Identity(#[from] crate::identity::OpenError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("can't listen on {address} ({purpose}): {why}")]
@@ -72,6 +83,8 @@ impl Assembly {
             preflight::can_listen(address, purpose)?;
         }
         let clock = Clock::system();
+        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds())?;
+        let outward = outward(&config, folder)?;
         let identity = config.identity.given();
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
@@ -85,6 +98,7 @@ impl Assembly {
                 .identity
                 .given()
                 .map(|identity| identity.listen.value),
+            outward,
         };
         let mut report = Report::default();
         let Some(plan) = plan::compile(&config, &shared, &mut report) else {
@@ -98,6 +112,7 @@ impl Assembly {
             traffic: Traffic::default(),
             identity,
             access_log: Arc::new(access_log),
+            doors: Arc::new(doors),
             apps: Vec::new(),
             config,
         })
@@ -141,10 +156,20 @@ impl Assembly {
             self.traffic.clone(),
             self.access_log.clone(),
         );
-        let mut edge = http_proxy_service(&server.configuration, gateway);
-        for listener in self.config.listeners() {
-            edge.add_tcp(&listener.address.value.to_string());
-        }
+        let proxy = http_proxy(&server.configuration, gateway);
+        let limits = &self.config.server.limits;
+        let bounds = Http2Bounds {
+            headers: usize::try_from(limits.headers.0).unwrap_or(usize::MAX),
+            idle: limits.idle_timeout,
+        };
+        let app = Edge::new(proxy, self.doors.clone(), self.plan.clone(), bounds);
+        let mut edge = Service::new("edge".to_owned(), app);
+        let before_tls = BeforeTls {
+            doors: self.doors.clone(),
+            plan: self.plan.clone(),
+        };
+        self.doors.add_to(&mut edge, Arc::new(before_tls))?;
+        renewal::start(self.doors.certificates(), self.clock.clone());
         edge.threads = Some(self.threads());
         server.add_service(edge);
         for app in self.apps {
@@ -217,4 +242,14 @@ impl Assembly {
             ..ServerConf::default()
         }
     }
+}
+
+/// The upstreams that TLS is spoken to, with their files read.
+fn outward(config: &Config, folder: &Path) -> Result<HashMap<String, Outward>, TlsError> {
+    let all = config.upstreams.iter();
+    let tls = all.filter_map(|(name, upstream)| {
+        let tls = Outward::open(upstream.tls.as_ref()?, folder);
+        Some(tls.map(|tls| (name.value.clone(), tls)))
+    });
+    tls.collect()
 }

@@ -8,7 +8,7 @@
 mod bearer;
 mod claims;
 mod keys;
-pub(crate) mod private;
+pub(crate) use crate::base::private;
 mod revoked;
 mod sign;
 mod verify;

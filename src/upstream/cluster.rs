@@ -9,6 +9,8 @@ use pingora::upstreams::peer::HttpPeer;
 use super::balance::Balancer;
 use super::config::{Address, Upstream};
 use super::endpoint::Endpoint;
+use super::transport::Transport;
+use crate::tls::Outward;
 
 /// A compiled upstream.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub struct Cluster {
     balancer: Balancer,
     /// Keeps this upstream's connections apart from those of another to the same address.
     group: u64,
+    transport: Transport,
 }
 
 /// A request's claim on an endpoint; it counts as in flight until this is dropped.
@@ -28,7 +31,7 @@ pub struct Lease {
 
 impl Cluster {
     /// Names are left out: a configuration that has them is refused.
-    pub fn new(name: &str, group: u64, config: &Upstream) -> Self {
+    pub fn new(name: &str, group: u64, config: &Upstream, tls: Option<Outward>) -> Self {
         let servers = config.servers.value.iter();
         let endpoints = servers.filter_map(|server| match server.value.address {
             Address::Socket(address) => Some(Arc::new(Endpoint::new(address, server.value.weight))),
@@ -40,6 +43,7 @@ impl Cluster {
             balancer: Balancer::new(config.balance, &endpoints),
             endpoints,
             group,
+            transport: Transport::new(config.protocol, tls),
         }
     }
 
@@ -51,6 +55,7 @@ impl Cluster {
             balancer: Balancer::new(super::config::Balance::Random, &endpoints),
             endpoints,
             group,
+            transport: Transport::plain(),
         }
     }
 
@@ -75,6 +80,8 @@ impl Cluster {
         peer.options.read_timeout = Some(READ);
         peer.options.write_timeout = Some(READ);
         peer.options.idle_timeout = Some(IDLE);
+        self.transport
+            .apply(&mut peer, &endpoint.address.ip().to_string());
         peer
     }
 }

@@ -24,8 +24,9 @@ keys! {
         pub breaker: Option<Breaker>; unbuilt,
         pub timeouts: Option<Timeouts>; unbuilt,
         pub retry: Option<Retry>; unbuilt,
+        /// What the servers speak; `http2` without `tls` is h2c.
         pub protocol: Protocol = Protocol::Http1,
-        pub tls: Option<tls::config::Upstream>; unbuilt,
+        pub tls: Option<tls::config::Upstream>,
         /// Which `Host` the servers get: the client's, or their own name.
         pub host: Host = Host::Preserve,
         /// Idle connections kept.
@@ -83,8 +84,9 @@ words! {
 
     pub enum Protocol {
         Http1 = "http1",
-        Http2 = "http2"; unbuilt,
-        Grpc = "grpc"; unbuilt,
+        Http2 = "http2",
+        /// HTTP/2, and streams may be silent for as long as they like.
+        Grpc = "grpc",
     }
 
     pub enum Host {

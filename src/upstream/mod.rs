@@ -4,5 +4,6 @@ pub mod balance;
 pub mod cluster;
 pub mod config;
 pub mod endpoint;
+pub mod transport;
 
 pub use cluster::{Cluster, Lease};
