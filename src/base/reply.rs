@@ -156,6 +156,23 @@ impl Refusal {
         }
     }
 
+    /// What a client of gRPC is told instead of a status of HTTP: one of gRPC's own codes.
+    pub const fn grpc_status(self) -> u8 {
+        match self {
+            Self::BadRequest | Self::UriTooLong | Self::ExpectationFailed => 3,
+            Self::UpstreamTimeout => 4,
+            Self::Forbidden => 7,
+            Self::RateLimited | Self::BodyTooLarge | Self::HeadersTooLarge => 8,
+            Self::NoRoute | Self::MethodNotAllowed | Self::NotImplemented => 12,
+            Self::Internal => 13,
+            Self::UpstreamUnreachable
+            | Self::NoHealthyUpstream
+            | Self::Overloaded
+            | Self::Misdirected => 14,
+            Self::Unauthenticated => 16,
+        }
+    }
+
     /// The body, ready to send.
     pub fn body(self, request_id: &str, detail: Option<&str>) -> Vec<u8> {
         problem(self.status(), self.code(), self.title(), request_id, detail)

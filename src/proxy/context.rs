@@ -11,7 +11,7 @@ use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
-use crate::upstream::{Cluster, Lease};
+use crate::upstream::{Cluster, Gate, Lease};
 
 /// One request. It keeps the plan that it began with until it ends.
 pub struct Context {
@@ -26,6 +26,10 @@ pub struct Context {
     pub findings: Findings,
     pub cluster: Option<Arc<Cluster>>,
     pub lease: Option<Lease>,
+    /// The client asks for a WebSocket.
+    pub asks_for_tunnel: bool,
+    /// Where the attempt's connection is for one.
+    pub gate: Option<Arc<Gate>>,
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
@@ -62,6 +66,8 @@ impl Context {
             findings: Findings::default(),
             cluster: None,
             lease: None,
+            asks_for_tunnel: false,
+            gate: None,
             server: None,
             attempts: 0,
             attempt: None,

@@ -32,6 +32,9 @@ pub fn reply(error: &Error, context: &Context) -> Option<Reply> {
             TLSHandshakeFailure | InvalidCert | HandshakeError => {
                 Reply::refuse(Refusal::UpstreamUnreachable).reason("tls")
             }
+            ReadError if timed_out(error) => {
+                Reply::refuse(Refusal::UpstreamTimeout).reason("read_timeout")
+            }
             ConnectionClosed | ReadError | WriteError => {
                 Reply::refuse(Refusal::UpstreamUnreachable).reason("connection_closed")
             }
@@ -59,4 +62,10 @@ pub fn reply(error: &Error, context: &Context) -> Option<Reply> {
         _ => Reply::refuse(Refusal::Internal).reason("internal"),
     };
     Some(reply)
+}
+
+/// A gate's clock has run out: to Pingora that is any error of the connection.
+fn timed_out(error: &Error) -> bool {
+    let cause = error.root_cause().downcast_ref::<std::io::Error>();
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }

@@ -29,6 +29,9 @@ pub fn write(
 ) -> Result<()> {
     strip(upstream);
     one_length(upstream)?;
+    if connection.version == http::Version::HTTP_2 {
+        one_cookie(upstream)?;
+    }
     target(upstream, context)?;
     origin(upstream, connection, context)?;
     caller(upstream, context)?;
@@ -57,6 +60,21 @@ fn one_length(upstream: &mut RequestHeader) -> Result<()> {
     if let (Some(length), Some(_)) = (lengths.next(), lengths.next()) {
         let length = length.clone();
         upstream.insert_header(header::CONTENT_LENGTH, length)?;
+    }
+    Ok(())
+}
+
+/// HTTP/2 may bring cookies in pieces; outside it they are one field (RFC 9113 §8.2.3).
+fn one_cookie(upstream: &mut RequestHeader) -> Result<()> {
+    let mut lines = upstream.headers.get_all(header::COOKIE).iter();
+    if let (Some(first), Some(second)) = (lines.next(), lines.next()) {
+        let mut whole = [first.as_bytes(), b"; ", second.as_bytes()].concat();
+        for line in lines {
+            whole.extend_from_slice(b"; ");
+            whole.extend_from_slice(line.as_bytes());
+        }
+        let whole = HeaderValue::from_bytes(&whole).or_err(InternalError, "cookie")?;
+        upstream.insert_header(header::COOKIE, whole)?;
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use super::context::{Context, Id};
 use super::failure::{BODY_TOO_LARGE, NO_SERVER};
 use super::forward::{Connection, TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
 use super::traffic::Traffic;
-use super::{answer, failure, forward, intake, record};
+use super::{answer, failure, forward, intake, record, websocket};
 use crate::base::clock::Clock;
 use crate::base::id::TraceParent;
 use crate::base::net;
@@ -108,6 +108,7 @@ impl Gateway {
                 context.cluster = forward.cluster(|| caller(findings, client)).cloned();
             }
         }
+        context.asks_for_tunnel = websocket::is_asked_for(header);
         if asked.path != header.uri.path() {
             context.normalised = Some(asked.path.into_owned());
         }
@@ -167,7 +168,14 @@ impl ProxyHttp for Gateway {
             .or_err(InternalError, "no upstream was chosen")?;
         let lease = cluster.lease(|below| rand::rng().random_range(0..below.max(1)));
         let lease = lease.or_err(NO_SERVER, "the upstream has no server")?;
-        let peer = cluster.peer(&lease.endpoint);
+        let peer = match context.asks_for_tunnel {
+            true => {
+                let (peer, gate) = cluster.tunnel(&lease.endpoint);
+                context.gate = Some(gate);
+                peer
+            }
+            false => cluster.peer(&lease.endpoint),
+        };
         context.server = Some(lease.endpoint.name.clone());
         context.lease = Some(lease);
         context.attempt = Some(Instant::now());
@@ -188,16 +196,25 @@ impl ProxyHttp for Gateway {
             version: session.req_header().version,
             certificate: handshake_of(session).and_then(|shaken| shaken.certificate.as_ref()),
         };
-        forward::write(upstream, &connection, context)
+        forward::write(upstream, &connection, context)?;
+        if let Some(gate) = &context.gate {
+            gate.close();
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        end: bool,
         context: &mut Context,
     ) -> Result<()> {
+        // HTTP/2 may end a body with an empty piece. Pingora would write it as a last chunk, and then another:
+        // the second would stand before the connection's next answer.
+        if end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         match context.findings.max_body {
             Some(most) if context.body_bytes > most => Error::e_explain(BODY_TOO_LARGE, "max_body"),
@@ -216,6 +233,9 @@ impl ProxyHttp for Gateway {
         // After a switch of protocols `Connection` and `Upgrade` are the answer.
         if response.status != http::StatusCode::SWITCHING_PROTOCOLS {
             answer::strip_hop_by_hop(response);
+        } else if let Some(gate) = &context.gate {
+            gate.tunnel();
+            session.set_read_timeout(None);
         }
         if !response.status.is_informational() {
             answer::finish_head(response, context);

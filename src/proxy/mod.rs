@@ -9,6 +9,7 @@ mod gateway;
 mod intake;
 mod record;
 mod traffic;
+mod websocket;
 
 pub use gateway::Gateway;
 pub use traffic::Traffic;

@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::upstreams::peer::HttpPeer;
+use pingora::listeners::ALPN;
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
+use rand::RngExt;
 
 use super::balance::Balancer;
 use super::config::{Address, Upstream};
 use super::endpoint::Endpoint;
+use super::gate::{Gate, Gated};
 use super::transport::Transport;
 use crate::tls::Outward;
 
@@ -82,7 +86,23 @@ impl Cluster {
         peer.options.idle_timeout = Some(IDLE);
         self.transport
             .apply(&mut peer, &endpoint.address.ip().to_string());
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
         peer
+    }
+
+    /// The peer for a WebSocket, and the gate that its connection goes through.
+    pub fn tunnel(&self, endpoint: &Endpoint) -> (HttpPeer, Arc<Gate>) {
+        let gate = Arc::new(Gate::new(READ));
+        let mut peer = self.peer(endpoint);
+        // Each has a connection of its own: one from the pool would have gone through another's gate.
+        peer.group_key = rand::rng().random();
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::standard();
+        peer.options.alpn = ALPN::H1;
+        peer.options.custom_l4 = Some(Arc::new(Gated(gate.clone())));
+        peer.options.tcp_keepalive = Some(KEEPALIVE);
+        // A tunnel may be silent; until it has begun, the gate watches the clock.
+        peer.options.read_timeout = None;
+        (peer, gate)
     }
 }
 
@@ -99,3 +119,11 @@ const READ: Duration = Duration::from_secs(60);
 /// How long an unused connection is kept: below the 5 s after which Node's servers close theirs, because a
 /// request that meets the close is lost.
 const IDLE: Duration = Duration::from_secs(4);
+/// A tunnel's dead peer is noticed after some two minutes.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(60),
+    interval: Duration::from_secs(15),
+    count: 4,
+    #[cfg(target_os = "linux")]
+    user_timeout: Duration::ZERO,
+};

@@ -4,6 +4,8 @@ pub mod balance;
 pub mod cluster;
 pub mod config;
 pub mod endpoint;
+pub mod gate;
 pub mod transport;
 
 pub use cluster::{Cluster, Lease};
+pub use gate::Gate;

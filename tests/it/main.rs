@@ -20,6 +20,7 @@ mod limits;
 mod mysql;
 mod passing;
 mod paths;
+mod protocols;
 mod refusals;
 mod refused_bodies;
 mod regressions;

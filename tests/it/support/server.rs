@@ -159,6 +159,11 @@ impl SetUp {
         self
     }
 
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs the program until it can be used: the admin listener says so, and the listeners that the
     /// configuration names take connections.
     #[track_caller]

@@ -1,0 +1,7 @@
+//! What is spoken with clients and with upstreams: TLS, HTTP/2, and all that rides on them.
+
+mod http2;
+mod outward;
+mod proxied;
+mod tls;
+mod websocket;
