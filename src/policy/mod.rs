@@ -15,6 +15,7 @@ use crate::token::{Principal, Verifier};
 
 pub mod access;
 pub mod auth;
+pub mod compress;
 pub mod cors;
 pub mod headers;
 pub mod limits;
@@ -77,6 +78,8 @@ pub struct Findings {
     pub max_body: Option<u64>,
     /// The upstream's path where it is not the client's, without the query.
     pub path: Option<String>,
+    /// Where the route compresses: the coding that the client takes.
+    pub coding: Option<compress::Agreed>,
 }
 
 #[derive(Debug)]
@@ -140,6 +143,7 @@ pipeline! {
     max_body: max_body::MaxBody,
     rewrite: rewrite::Rewrite,
     request_headers: headers::RequestHeaders,
+    compress: compress::Compress,
     response_headers: headers::ResponseHeaders,
 }
 

@@ -11,6 +11,7 @@ use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
+use crate::policy::compress::Encoder;
 use crate::upstream::{Cluster, Gate, Lease};
 
 /// One request. It keeps the plan that it began with until it ends.
@@ -36,6 +37,8 @@ pub struct Context {
     /// When the last attempt began, and how long all of them took.
     pub attempt: Option<Instant>,
     pub upstream_time: Duration,
+    /// Compresses the answer's body.
+    pub encoder: Option<Encoder>,
     /// Bytes of the request's body so far.
     pub body_bytes: u64,
     /// What we answered instead of the upstream, and why.
@@ -72,6 +75,7 @@ impl Context {
             attempts: 0,
             attempt: None,
             upstream_time: Duration::ZERO,
+            encoder: None,
             body_bytes: 0,
             refusal: None,
             reason: "",

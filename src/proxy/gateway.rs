@@ -1,7 +1,7 @@
 //! The phases of a request, in Pingora's order.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -24,6 +24,7 @@ use crate::base::id::TraceParent;
 use crate::base::net;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
+use crate::policy::compress::Encoder;
 use crate::policy::{Call, Verdict};
 use crate::route::Found;
 use crate::route::predicate::Asked;
@@ -222,6 +223,21 @@ impl ProxyHttp for Gateway {
         }
     }
 
+    async fn upstream_response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let switches = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        match switches && context.gate.is_none() {
+            // The client would read what follows as the next answer, or take it for a tunnel.
+            true => Error::e_explain(InvalidHTTPHeader, "101 that nobody asked for")
+                .map_err(|error| error.into_up()),
+            false => Ok(()),
+        }
+    }
+
     async fn response_filter(
         &self,
         session: &mut Session,
@@ -239,6 +255,11 @@ impl ProxyHttp for Gateway {
         }
         if !response.status.is_informational() {
             answer::finish_head(response, context);
+            if let Some(agreed) = context.findings.coding
+                && session.req_header().method != http::Method::HEAD
+            {
+                context.encoder = Encoder::begin(agreed, response);
+            }
         }
         let version = session.req_header().version;
         if version == http::Version::HTTP_10 && answer::ends_with_the_connection(response) {
@@ -249,6 +270,35 @@ impl ProxyHttp for Gateway {
             session.set_keepalive(None);
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let Some(encoder) = &mut context.encoder {
+            let piece = body.take().unwrap_or_default();
+            let coded = encoder.push(&piece, end);
+            *body = Some(coded.or_err(InternalError, "compressing")?);
+        }
+        Ok(None)
+    }
+
+    /// A compressed answer ends where its trailers begin; what is kept back until then takes their place.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        _: &mut http::HeaderMap,
+        context: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        let rest = context
+            .encoder
+            .take()
+            .map(|mut encoder| encoder.push(b"", true));
+        rest.transpose().or_err(InternalError, "compressing")
     }
 
     async fn fail_to_proxy(

@@ -5,6 +5,7 @@ use crate::support::raw::Response;
 use crate::support::secure::{Manner, SecureOrigin};
 use crate::support::server::Airside;
 use crate::support::tls::{Authority, Leaf};
+use crate::support::wait::wait_for;
 
 const ROUTES: &str = "  - { path: /*, upstream: origin }";
 
@@ -78,8 +79,8 @@ fn a_servers_certificate_must_be_of_the_authority_and_bear_the_name() {
         } else {
             assert_refused(&answer, 502, "upstream_unreachable");
             assert_eq!(origin.count(), 0, "{what}");
-            let log = airside.stderr();
-            assert!(log.contains("invalid peer certificate"), "{what}: {log}");
+            let told = || airside.stderr().contains("invalid peer certificate");
+            wait_for(&format!("the reason: {what}"), told);
             assert_eq!(airside.wait_for_access_log(1)[0]["reason"], "tls", "{what}");
         }
     }

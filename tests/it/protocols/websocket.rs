@@ -18,7 +18,7 @@ const ROUTES: &str = r#"  - { path: /*, upstream: origin }
   - { path: /never, upstream: origin, auth: required }"#;
 
 pub(super) fn start(upstream: std::net::SocketAddr) -> Airside {
-    let top = "identity: { listen: \"{identity}\", store: \"sqlite:airside.db\", keys: keys, issuer: https://a.test, audience: a, roles: [admin] }";
+    let top = "identity: { listen: \"{identity}\", store: \"sqlite:airside.db\", keys: keys, issuer: https://a.test, audience: a, roles: [admin, customer] }";
     with_top(top, ROUTES).set("origin", upstream).start()
 }
 

@@ -4,6 +4,7 @@
 pub mod bash;
 pub mod daemon;
 pub mod edge;
+pub mod grpc;
 pub mod http;
 pub mod mariadb;
 pub mod origin;

@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::wait::PATIENCE;
-use super::wire::Head;
+use super::wire::{Head, read_chunk};
 
 /// A connection.
 pub struct Raw {
@@ -108,6 +108,14 @@ impl Raw {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).expect("enough bytes");
         bytes
+    }
+
+    /// The next chunk of a body in chunks; empty at its end.
+    #[track_caller]
+    pub fn read_chunk(&mut self) -> Vec<u8> {
+        let mut chunk = Vec::new();
+        read_chunk(&mut self.stream, &mut chunk).expect("a chunk");
+        chunk
     }
 
     /// The next WebSocket frame, its first byte and payload; `None` where the other side has closed.

@@ -1,6 +1,6 @@
 //! An upstream that speaks TLS and HTTP/2 as it is told, and answers with what it saw.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +25,7 @@ pub struct SecureOrigin {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Value>>>,
     connections: Arc<AtomicUsize>,
-    _runtime: Runtime,
+    runtime: Option<Runtime>,
 }
 
 /// How it shakes hands.
@@ -46,12 +46,13 @@ impl SecureOrigin {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(AtomicUsize::new(0));
         let runtime = Runtime::new().expect("a runtime");
-        let listener = runtime
-            .block_on(TcpListener::bind(port::free()))
-            .expect("an address");
+        // Bound without the runtime, because a test may be inside one of its own.
+        let listener = StdListener::bind(port::free()).expect("an address");
+        listener.set_nonblocking(true).expect("a socket option");
         let address = listener.local_addr().expect("an address");
         let (kept, counted) = (Arc::clone(&seen), Arc::clone(&connections));
         runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("a listener");
             while let Ok((stream, _)) = listener.accept().await {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let (acceptor, seen) = (acceptor.clone(), Arc::clone(&kept));
@@ -75,7 +76,7 @@ impl SecureOrigin {
             address,
             seen,
             connections,
-            _runtime: runtime,
+            runtime: Some(runtime),
         }
     }
 
@@ -96,6 +97,16 @@ impl SecureOrigin {
 
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for SecureOrigin {
+    fn drop(&mut self) {
+        // Waiting for its tasks is not allowed inside another runtime.
+        self.runtime
+            .take()
+            .map(Runtime::shutdown_background)
+            .unwrap_or_default();
     }
 }
 

@@ -5,7 +5,6 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use tokio_tungstenite::tungstenite;
 use tungstenite::protocol::{Message, WebSocketConfig};
 
 use super::port;
