@@ -218,7 +218,10 @@ impl ProxyHttp for Gateway {
         }
         context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         match context.findings.max_body {
-            Some(most) if context.body_bytes > most => Error::e_explain(BODY_TOO_LARGE, "max_body"),
+            // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
+            Some(most) if context.body_bytes > most => {
+                Error::e_explain(BODY_TOO_LARGE, "max_body").map_err(|error| error.into_down())
+            }
             _ => Ok(()),
         }
     }

@@ -90,7 +90,7 @@ pub fn verifier(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let authorities = Arc::new(pem::authorities(path)?);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(authorities, provider).build();
-    Ok(verifier.map_err(|why| pem::invalid(path, why))?)
+    verifier.map_err(|why| pem::invalid(path, why))
 }
 
 /// Does this header tell upstreams of a client's certificate? Only the gateway may say so.

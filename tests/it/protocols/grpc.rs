@@ -11,7 +11,7 @@ use crate::support::edge::{assert_refused, request, with_top};
 use crate::support::grpc::{Plain, Service, client, path};
 use crate::support::people::Api;
 use crate::support::server::Airside;
-use crate::support::wait::wait_for;
+use crate::support::wait::{PATIENCE, wait_for};
 
 const ROUTES: &str = r#"  - { path: /t.Echo/*, upstream: service }
   - { path: /auth/*, upstream: identity }
@@ -38,7 +38,9 @@ async fn ask(
 ) -> Result<tonic::Response<Vec<u8>>, Status> {
     let mut client = client(airside.address()).await;
     client.ready().await.unwrap();
-    client.unary(request, method.parse().unwrap(), Plain).await
+    let call = client.unary(request, method.parse().unwrap(), Plain);
+    let answered = tokio::time::timeout(PATIENCE, call).await;
+    answered.unwrap_or_else(|_| panic!("{method}: no answer"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,6 +59,7 @@ async fn a_call_of_every_kind_passes() {
         assert!(answer.into_inner() == vec![7; length]);
     }
 
+    client.ready().await.unwrap();
     let answers = client
         .server_streaming(Request::new(vec![0; 100]), path("Count"), Plain)
         .await
@@ -70,6 +73,7 @@ async fn a_call_of_every_kind_passes() {
     );
 
     let messages = tokio_stream::iter((0..100).map(|index| vec![index; 1_000]));
+    client.ready().await.unwrap();
     let sum = client
         .client_streaming(Request::new(messages), path("Sum"), Plain)
         .await

@@ -7,7 +7,8 @@ use crate::support::server::Airside;
 use crate::support::tls::{Authority, Leaf};
 use crate::support::wait::wait_for;
 
-const ROUTES: &str = "  - { path: /*, upstream: origin }";
+const ROUTES: &str =
+    "  - { path: /*, upstream: origin }\n  - { path: /few, upstream: origin, max_body: 1KiB }";
 
 /// A gateway whose upstream has these keys; `ca.pem` and `me` lie beside its configuration.
 fn start(origin: &SecureOrigin, keys: &str, authority: &Authority, me: Option<&Leaf>) -> Airside {
@@ -202,4 +203,17 @@ fn http2_without_tls_carries_bodies_and_many_requests_on_few_connections() {
         .collect();
     assert!(clients.into_iter().all(|client| client.join().unwrap()));
     assert!(origin.connections() <= 22, "{}", origin.connections());
+}
+
+#[test]
+fn a_body_that_grows_too_large_is_refused_on_its_way_to_http2() {
+    let authority = Authority::new("ours");
+    let origin = SecureOrigin::start(&Manner::default());
+    let airside = start(&origin, "protocol: http2", &authority, None);
+    let head = "POST /few HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let mut raw = airside.raw();
+    raw.send(format!("{head}{chunk}{chunk}0\r\n\r\n"));
+    assert_refused(&raw.read(), 413, "body_too_large");
+    assert_eq!(origin.count(), 0);
 }
