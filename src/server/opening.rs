@@ -8,7 +8,7 @@ use std::time::Duration;
 use pingora::protocols::l4::socket::SocketAddr as Address;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::{GetSocketDigest, SocketDigest};
-use ppp::{HeaderResult, PartialResult, v1, v2};
+use ppp::{HeaderResult, v1, v2};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
@@ -88,18 +88,17 @@ async fn more(stream: &mut Stream, read: &mut Vec<u8>, most: usize) -> Result<()
 
 /// The client that a whole header names, if any, and the header's length; `None` while it is not whole.
 fn header(read: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, OpeningError> {
-    let parsed = HeaderResult::parse(read);
-    if parsed.is_incomplete() {
+    let Some(length) = whole(read)? else {
         return Ok(None);
-    }
-    match parsed {
+    };
+    match HeaderResult::parse(read.get(..length).unwrap_or_default()) {
         HeaderResult::V1(Ok(header)) => {
             let client = match header.addresses {
                 v1::Addresses::Tcp4(tcp) => Some((tcp.source_address, tcp.source_port).into()),
                 v1::Addresses::Tcp6(tcp) => Some((tcp.source_address, tcp.source_port).into()),
                 v1::Addresses::Unknown => None,
             };
-            Ok(Some((client, header.header.len())))
+            Ok(Some((client, length)))
         }
         HeaderResult::V2(Ok(header)) => {
             let client = match header.addresses {
@@ -108,12 +107,42 @@ fn header(read: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, OpeningErr
                 v2::Addresses::IPv6(ip) => Some((ip.source_address, ip.source_port).into()),
                 v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
             };
-            Ok(Some((client, header.len())))
+            Ok(Some((client, length)))
         }
         HeaderResult::V1(Err(_)) | HeaderResult::V2(Err(_)) => Err(OpeningError::Invalid),
     }
 }
 
+/// The header's length where all of it is there. The library is asked about whole headers only: it takes half an
+/// address for a wrong one.
+fn whole(read: &[u8]) -> Result<Option<usize>, OpeningError> {
+    if SIGNATURE.starts_with(read) || WORD.starts_with(read) {
+        return Ok(None);
+    }
+    if read.starts_with(WORD) {
+        let end = read.windows(2).position(|pair| pair == b"\r\n");
+        return match end {
+            Some(end) => Ok(Some(end + 2)),
+            None if read.len() < LONGEST_TEXT => Ok(None),
+            None => Err(OpeningError::Invalid),
+        };
+    }
+    if !read.starts_with(SIGNATURE) {
+        return Err(OpeningError::Invalid);
+    }
+    let Some((fixed, rest)) = read.split_first_chunk::<16>() else {
+        return Ok(None);
+    };
+    let [.., high, low] = *fixed;
+    let more = usize::from(u16::from_be_bytes([high, low]));
+    Ok((rest.len() >= more).then_some(16 + more))
+}
+
+/// How version 1 begins, and version 2.
+const WORD: &[u8] = b"PROXY ";
+const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Of version 1, with the line's end.
+const LONGEST_TEXT: usize = 107;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// For each piece of the first bytes; there are few.
 const PATIENCE: Duration = Duration::from_secs(5);

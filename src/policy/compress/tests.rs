@@ -1,3 +1,5 @@
+//! What is agreed on, which answers are coded, and that they can be read.
+
 use std::io::Read;
 
 use super::*;

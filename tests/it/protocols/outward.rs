@@ -55,7 +55,7 @@ fn a_servers_certificate_must_be_of_the_authority_and_bear_the_name() {
         ),
         (
             "the system's authorities",
-            good.clone(),
+            good,
             "tls: { server_name: partners.test }",
             false,
         ),

@@ -159,7 +159,7 @@ fn what_can_not_be_served_stops_the_start_and_says_why() {
     );
     let empty = Leaf {
         cert: "nothing".into(),
-        key: leaf.key.clone(),
+        key: leaf.key,
     };
     expect(
         with(ONE, &origin, &[("one", &empty)]),
