@@ -1,5 +1,6 @@
 //! The edge's connections on their way from a listener to HTTP: first bytes, protocol, then the proxy.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -147,12 +148,19 @@ impl PreTlsProcess for BeforeTls {
 
 #[async_trait]
 impl HttpServerApp for Http {
-    async fn process_new_http(
-        self: &Arc<Self>,
+    /// Written out, so that the proxy's own future is passed on: one more around it would be one more allocation
+    /// a request.
+    fn process_new_http<'a, 'b, 'c>(
+        self: &'a Arc<Self>,
         session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        self.proxy.process_new_http(session, shutdown).await
+        shutdown: &'b ShutdownWatch,
+    ) -> Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.proxy.process_new_http(session, shutdown)
     }
 
     /// A fresh `H2Options` would lose the bounds that Pingora's own have.

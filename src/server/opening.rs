@@ -39,14 +39,7 @@ pub async fn take_proxy_header(
     if !peer.is_some_and(|peer| trusted.contains(peer.ip())) {
         return Err(OpeningError::Stranger);
     }
-    let mut read = Vec::with_capacity(128);
-    let told = loop {
-        if let Some((told, length)) = header(&read)? {
-            stream.rewind(read.get(length..).unwrap_or_default());
-            break told;
-        }
-        more(stream, &mut read, MOST).await?;
-    };
+    let told = in_time(read_header(stream)).await?;
     // Without one the proxy speaks for itself, as its health checks do.
     if let Some(client) = told {
         let said = SocketDigest::from_raw_fd(stream.as_raw_fd());
@@ -61,11 +54,35 @@ pub async fn take_proxy_header(
 /// a request of HTTP/1.0 may be shorter than HTTP/2's preface.
 pub async fn begins_as_http2(stream: &mut Stream) -> Result<bool, OpeningError> {
     let mut read = Vec::with_capacity(PREFACE.len());
-    while read.is_empty() || (PREFACE.starts_with(&read) && read.len() < PREFACE.len()) {
-        more(stream, &mut read, PREFACE.len()).await?;
-    }
+    in_time(async {
+        while read.is_empty() || (PREFACE.starts_with(&read) && read.len() < PREFACE.len()) {
+            more(stream, &mut read, PREFACE.len()).await?;
+        }
+        Ok(())
+    })
+    .await?;
     stream.rewind(&read);
     Ok(read == PREFACE)
+}
+
+/// In all, not for each piece: or a byte now and then would hold a connection for hours.
+async fn in_time<T>(
+    work: impl Future<Output = Result<T, OpeningError>>,
+) -> Result<T, OpeningError> {
+    timeout(PATIENCE, work)
+        .await
+        .map_err(|_| OpeningError::Slow)?
+}
+
+async fn read_header(stream: &mut Stream) -> Result<Option<SocketAddr>, OpeningError> {
+    let mut read = Vec::with_capacity(128);
+    loop {
+        if let Some((told, length)) = header(&read)? {
+            stream.rewind(read.get(length..).unwrap_or_default());
+            return Ok(told);
+        }
+        more(stream, &mut read, MOST).await?;
+    }
 }
 
 /// Reads what is there, up to `most` in all.
@@ -76,10 +93,9 @@ async fn more(stream: &mut Stream, read: &mut Vec<u8>, most: usize) -> Result<()
     if buffer.is_empty() {
         return Err(OpeningError::Invalid);
     }
-    match timeout(PATIENCE, stream.read(buffer)).await {
-        Err(_) => Err(OpeningError::Slow),
-        Ok(Err(_) | Ok(0)) => Err(OpeningError::Closed),
-        Ok(Ok(count)) => {
+    match stream.read(buffer).await {
+        Err(_) | Ok(0) => Err(OpeningError::Closed),
+        Ok(count) => {
             read.extend_from_slice(buffer.get(..count).unwrap_or_default());
             Ok(())
         }
@@ -144,7 +160,7 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// Of version 1, with the line's end.
 const LONGEST_TEXT: usize = 107;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// For each piece of the first bytes; there are few.
+/// For all of the first bytes.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Of a header: version 1 has at most 107 bytes, and what version 2 may add is certificates' names.
 const MOST: usize = 4 << 10;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::time::Duration;
 
 use crate::support::edge::{get, with_top};
 use crate::support::origin::Origin;
@@ -148,4 +149,24 @@ listeners: [{ address: "{gateway}", proxy_protocol: true }, { address: "{other}"
         200
     );
     assert_eq!(origin.last().header("x-forwarded-for"), Some("203.0.113.9"));
+}
+
+#[test]
+fn a_header_that_drips_is_waited_for_once_and_not_byte_by_byte() {
+    let origin = Origin::start();
+    let airside = start("127.0.0.1", "", &origin);
+    let began = std::time::Instant::now();
+    let mut raw = airside.raw();
+    raw.set_patience(Duration::from_millis(500));
+    for byte in ONE.iter().take(ONE.len() - 1) {
+        if raw.try_send([*byte]).is_err() || raw.closes() {
+            break;
+        }
+    }
+    assert!(
+        began.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(origin.count(), 0);
 }
