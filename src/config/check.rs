@@ -28,6 +28,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     }
     attempts_fit_their_route(config, report);
     listeners_can_be_handed_over(config, report);
+    listeners_can_be_used(config, report);
     issuers_name_their_audience(config, report);
     cluster_limits_have_a_store(config, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
@@ -258,6 +259,33 @@ fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
                 "the limit `{name}` is counted for all gateways, and the file has no `redis:`"
             );
             report.push(Problem::error(Code::MissingKey, place, message));
+        }
+    }
+}
+
+fn listeners_can_be_used(config: &Config, report: &mut Report) {
+    let mut refuse = |place, message: &str| {
+        report.push(Problem::error(
+            Code::InvalidValue,
+            place,
+            message.to_owned(),
+        ));
+    };
+    for listener in config.listeners() {
+        if listener.protocols.value.is_empty() {
+            let message = "`protocols` is empty, so that nobody could speak to this listener";
+            refuse(listener.protocols.place, message);
+        }
+        if let Some(tls) = &listener.tls
+            && tls.certificates.value.is_empty()
+        {
+            let message = "`tls` without a certificate has nothing to show to clients";
+            refuse(tls.certificates.place, message);
+        }
+        if listener.proxy_protocol.value && config.server.trusted_proxies.is_empty() {
+            let message =
+                "`proxy_protocol` is taken from `server.trusted_proxies` only, and there are none";
+            refuse(listener.proxy_protocol.place, message);
         }
     }
 }

@@ -35,7 +35,7 @@ pub fn compile(
     report: &mut Report,
 ) -> Option<Plan> {
     let mut kept = Kept::after(before.map(|plan| &plan.kept));
-    let parts = Parts::new(config, shared, &mut kept);
+    let parts = Parts::new(config, shared, &mut kept, report);
     let compiled: Vec<(Matcher, Route)> = config
         .routes()
         .iter()
@@ -88,7 +88,12 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn new(config: &'a Config, shared: &'a Shared, kept: &'a mut Kept) -> Self {
+    fn new(
+        config: &'a Config,
+        shared: &'a Shared,
+        kept: &'a mut Kept,
+        report: &mut Report,
+    ) -> Self {
         let mut limits = HashMap::new();
         for (name, keys) in config.limits.iter() {
             let name = name.value.as_str();
@@ -101,7 +106,9 @@ impl<'a> Parts<'a> {
         }
         let mut clusters = HashMap::new();
         for (name, keys) in config.upstreams.iter() {
-            let cluster = shared.upstreams.prepare(&name.value, Settings::new(keys));
+            let outward = shared.outward(keys, report);
+            let settings = Settings::new(keys, outward);
+            let cluster = shared.upstreams.prepare(&name.value, settings);
             clusters.insert(name.value.clone(), cluster);
         }
         if let Some(address) = shared.identity {

@@ -17,6 +17,7 @@ use crate::token::{ApiKeys, Principal, Verifier};
 
 pub mod access;
 pub mod auth;
+pub mod compress;
 pub mod cors;
 pub mod headers;
 pub mod limits;
@@ -83,6 +84,8 @@ pub struct Findings {
     pub origin: Option<HeaderValue>,
     /// What a preflight is granted.
     pub grant: Option<cors::Grant>,
+    /// Where the route compresses: the coding that the client takes.
+    pub coding: Option<compress::Agreed>,
 }
 
 #[derive(Debug)]
@@ -154,6 +157,7 @@ pipeline! {
     max_body: max_body::MaxBody,
     rewrite: rewrite::Rewrite,
     request_headers: headers::RequestHeaders,
+    compress: compress::Compress,
     response_headers: headers::ResponseHeaders,
 }
 

@@ -81,7 +81,15 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     };
     let cluster = context.cluster.as_ref();
     let cluster = cluster.or_err(InternalError, "no upstream was chosen")?;
-    let peer = cluster.peer(&lease.endpoint, left.map(|(left, _)| left));
+    let left = left.map(|(left, _)| left);
+    let peer = match context.asks_for_tunnel {
+        true => {
+            let (peer, gate) = cluster.tunnel(&lease.endpoint, left);
+            context.gate = Some(gate);
+            peer
+        }
+        false => cluster.peer(&lease.endpoint, left),
+    };
     context.server = Some(lease.endpoint.name.clone());
     context.tried.push(lease.endpoint.address);
     context.lease = Some(lease);
@@ -257,6 +265,9 @@ fn bound_of(error: &Error, stage: Stage) -> Option<Bound> {
     let begun = matches!(stage, Stage::Answered | Stage::Tunnel);
     match (error.esource(), error.etype()) {
         (ErrorSource::Upstream, ReadTimedout) if !begun => Some(Bound::FirstByte),
+        (ErrorSource::Upstream, ReadError) if !begun && failure::timed_out(error) => {
+            Some(Bound::FirstByte)
+        }
         (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Bound::Idle),
         _ => None,
     }

@@ -15,8 +15,9 @@ use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
+use crate::policy::compress::Encoder;
 use crate::telemetry::metrics::RouteMeters;
-use crate::upstream::{Cluster, Lease, NoLease, Ticket};
+use crate::upstream::{Cluster, Gate, Lease, NoLease, Ticket};
 
 /// One request. It keeps the plan that it began with until it ends.
 pub struct Context {
@@ -51,12 +52,18 @@ pub struct Context {
     pub stale: u32,
     /// Why there was no further attempt, where there might have been.
     pub not_retried: Option<&'static str>,
+    /// The client asks for a WebSocket.
+    pub asks_for_tunnel: bool,
+    /// Where the attempt's connection is for one.
+    pub gate: Option<Arc<Gate>>,
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
     /// When the last attempt began, and how long all of them took.
     pub attempt: Option<Instant>,
     pub upstream_time: Duration,
+    /// Compresses the answer's body.
+    pub encoder: Option<Encoder>,
     /// Bytes of the request's body so far.
     pub body_bytes: u64,
     /// What we answered instead of the upstream, and why.
@@ -111,10 +118,13 @@ impl Context {
             no_lease: None,
             stale: 0,
             not_retried: None,
+            asks_for_tunnel: false,
+            gate: None,
             server: None,
             attempts: 0,
             attempt: None,
             upstream_time: Duration::ZERO,
+            encoder: None,
             body_bytes: 0,
             refusal: None,
             reason: "",

@@ -3,16 +3,18 @@
 
 mod alarm;
 mod answer;
-mod app;
+mod arrival;
 mod attempt;
 mod context;
+mod destination;
 mod failure;
 mod forward;
 mod gateway;
 mod intake;
 mod record;
 mod traffic;
+mod websocket;
 
-pub use app::Edge;
+pub use alarm::Alarm;
 pub use gateway::Gateway;
 pub use traffic::Traffic;

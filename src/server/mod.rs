@@ -1,7 +1,7 @@
 //! The assembly: makes the parts of a configuration and runs them as Pingora services.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use nix::unistd::Pid;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -22,25 +23,34 @@ use crate::config::{Config, Threads};
 use crate::identity::Identity;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
-use crate::proxy::{Edge, Gateway, Traffic};
+use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
 use crate::upstream::Registry;
 
 mod axum_app;
+mod door;
+mod edge;
 mod handover;
 mod leave;
 mod manager;
 mod metrics;
+mod opening;
 mod preflight;
 mod reload;
+mod renewal;
 mod restart;
 mod signals;
 mod sockets;
+mod start;
 mod upkeep;
 mod watch;
 
+pub use start::{Origin, StartError};
+
 use axum_app::AxumApp;
-use handover::{Handover, RunDir, RunDirError};
+use door::Doors;
+use edge::{BeforeTls, Edge, Http2Bounds};
+use handover::{Handover, RunDir};
 use leave::Leave;
 use metrics::Metrics;
 use reload::Reload;
@@ -57,50 +67,13 @@ pub struct Assembly {
     access_log: Arc<AccessLog>,
     upstreams: Arc<Registry>,
     names: Option<SocketAddr>,
+    doors: Arc<Doors>,
     apps: Vec<App>,
     reload: Arc<Reload>,
     watched: bool,
     run_dir: Option<RunDir>,
     /// The process whose listeners this one takes over.
     predecessor: Option<Pid>,
-}
-
-/// Why a gateway does not start; each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("the configuration has problems")]
-    Config(Report),
-    #[error("identity: {0}")]
-    Identity(#[from] crate::identity::OpenError),
-    #[error("can't take signals: {0}")]
-    Signals(std::io::Error),
-    #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]
-    Dns(String),
-    #[error("server.run_dir: {0}")]
-    RunDir(#[from] RunDirError),
-    #[error("`--upgrade` needs `server.run_dir`: two processes find each other there")]
-    NoRunDir,
-    #[error("can't watch the configuration: {0}")]
-    Watch(std::io::Error),
-    #[error("access log: {0}")]
-    AccessLog(std::io::Error),
-    #[error("can't listen on {address} ({purpose}): {why}")]
-    Listen {
-        address: SocketAddr,
-        purpose: String,
-        why: std::io::Error,
-    },
-}
-
-/// Where a configuration comes from, and what the process is to be.
-#[derive(Debug, Default)]
-pub struct Origin {
-    /// What a reload reads; `None` where the configuration is part of the program.
-    pub file: Option<PathBuf>,
-    /// The files that it refers to.
-    pub references: Vec<PathBuf>,
-    /// Take the listeners over from the process that serves.
-    pub upgrade: bool,
 }
 
 /// Handlers on a listener of their own.
@@ -130,6 +103,7 @@ impl Assembly {
             }
         }
         let clock = Clock::system();
+        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds())?;
         let identity = config.identity.given();
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
@@ -145,6 +119,7 @@ impl Assembly {
                 .given()
                 .map(|identity| identity.listen.value),
             upstreams: Arc::default(),
+            folder: Some(folder.to_owned()),
         };
         let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
@@ -157,11 +132,11 @@ impl Assembly {
         let plan = Arc::new(ArcSwap::from_pointee(plan));
         let watched = origin.file.is_some();
         let reload = Reload::new(
-            origin.file,
-            &origin.references,
+            origin,
             config.clone(),
             plan.clone(),
             shared.clone(),
+            doors.certificates(),
             clock.clone(),
         );
         Ok(Self {
@@ -176,6 +151,7 @@ impl Assembly {
             access_log: Arc::new(access_log),
             upstreams: shared.upstreams,
             names,
+            doors: Arc::new(doors),
             apps: Vec::new(),
             config,
         })
@@ -244,11 +220,20 @@ impl Assembly {
             self.traffic.clone(),
             self.access_log.clone(),
         );
-        let edge = Edge::new(gateway, &server.configuration);
-        let mut edge = Service::new("edge".to_owned(), edge);
-        for listener in self.config.listeners() {
-            edge.add_tcp(&listener.address.value.to_string());
-        }
+        let proxy = http_proxy(&server.configuration, gateway);
+        let limits = &self.config.server.limits;
+        let bounds = Http2Bounds {
+            headers: usize::try_from(limits.headers.0).unwrap_or(usize::MAX),
+            idle: limits.idle_timeout,
+        };
+        let app = Edge::new(proxy, self.doors.clone(), self.plan.clone(), bounds);
+        let mut edge = Service::new("edge".to_owned(), app);
+        let before_tls = BeforeTls {
+            doors: self.doors.clone(),
+            plan: self.plan.clone(),
+        };
+        self.doors.add_to(&mut edge, Arc::new(before_tls))?;
+        renewal::start(self.doors.certificates(), self.clock.clone());
         edge.threads = Some(self.threads());
         server.add_service(edge).add_dependency(&inherited);
         let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);

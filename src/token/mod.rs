@@ -11,7 +11,6 @@ mod bearer;
 mod claims;
 mod folder;
 mod keys;
-pub(crate) mod private;
 mod public;
 mod revoked;
 mod shared;

@@ -15,6 +15,7 @@ pub fn check(name: &At<String>, upstream: &Upstream, report: &mut Report) {
     limits(upstream, report);
     timeouts(upstream, report);
     retry(upstream, report);
+    certificate(upstream, report);
 }
 
 /// The longest that an upstream's attempts may take together, where it has more than one: pauses between them are
@@ -174,6 +175,20 @@ pub fn too_long(
     let message = format!("{attempts} attempts may take {all}, and {what} ends them after {bound}");
     Problem::warning(Code::Conflict, place, message)
         .help("shorten `timeouts.connect` and `timeouts.first_byte`, or lengthen the bound")
+}
+
+fn certificate(upstream: &Upstream, report: &mut Report) {
+    let Some(At { value: tls, .. }) = &upstream.tls else {
+        return;
+    };
+    let (place, missing) = match (&tls.cert, &tls.key) {
+        (Some(cert), None) => (cert.place, "key"),
+        (None, Some(key)) => (key.place, "cert"),
+        _ => return,
+    };
+    let message =
+        format!("a client certificate is a `cert` and its `key`; the `{missing}` is missing");
+    report.push(Problem::error(Code::MissingKey, place, message));
 }
 
 fn positive(report: &mut Report, place: Place, name: &str, duration: Duration) {

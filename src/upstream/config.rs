@@ -30,8 +30,9 @@ keys! {
         pub timeouts: At<Timeouts> = At::new(Timeouts::default(), Place::default()),
         /// Sends a request that failed once more, where that is safe.
         pub retry: Option<At<Retry>>,
+        /// What the servers speak; `http2` without `tls` is h2c.
         pub protocol: Protocol = Protocol::Http1,
-        pub tls: Option<tls::config::Upstream>; unbuilt,
+        pub tls: Option<At<tls::config::Upstream>>,
         /// Which `Host` the servers get: the client's, or their own name.
         pub host: Host = Host::Preserve,
         /// Idle connections kept to each server at most; left out, all of the pool.
@@ -103,8 +104,9 @@ words! {
 
     pub enum Protocol {
         Http1 = "http1",
-        Http2 = "http2"; unbuilt,
-        Grpc = "grpc"; unbuilt,
+        Http2 = "http2",
+        /// HTTP/2, and streams may be silent for as long as they like.
+        Grpc = "grpc",
     }
 
     pub enum Host {

@@ -15,6 +15,8 @@ pub struct Endpoint {
     /// The `Host` of `host: upstream` and of probes: the server's own name as the configuration has it, the port
     /// left out where it is HTTP's own.
     pub authority: HeaderValue,
+    /// Whom a certificate must be for: the name, or else the address.
+    pub server: Box<str>,
     pub weight: u32,
     /// It outlives a reload and a new answer of DNS.
     pub standing: Arc<Standing>,
@@ -40,6 +42,9 @@ impl Endpoint {
             // Invariant: names are letters, digits, `-`, `.` and `_`.
             authority: HeaderValue::try_from(authority)
                 .unwrap_or_else(|_| HeaderValue::from_static("upstream")),
+            server: host
+                .map_or_else(|| address.ip().to_string(), str::to_owned)
+                .into(),
             weight,
             standing,
         }

@@ -8,7 +8,7 @@
 //! | `balance`, `ring`, `key` | the choice of a server |
 //! | `breaker`, `budget` | when nothing is sent, and when nothing is sent again |
 //! | `names`, `resolve`, `probe`, `registry` | what goes on beside requests |
-//! | `peer` | what Pingora is told |
+//! | `peer`, `transport`, `gate` | what Pingora is told; TLS and which HTTP; connections for WebSockets |
 
 pub mod balance;
 pub mod breaker;
@@ -17,6 +17,7 @@ pub mod check;
 pub mod cluster;
 pub mod config;
 pub mod endpoint;
+pub mod gate;
 pub mod key;
 pub mod lease;
 pub mod members;
@@ -28,7 +29,9 @@ mod resolve;
 mod ring;
 pub mod settings;
 pub mod standing;
+pub mod transport;
 
 pub use cluster::{Cluster, NoLease};
+pub use gate::Gate;
 pub use lease::{Lease, Ticket};
 pub use registry::Registry;

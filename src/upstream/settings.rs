@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::config::{self, Address, Balance, Host, RetryOn, Timeouts};
 use super::key::By;
+use super::transport::Transport;
+use crate::tls::Outward;
 
 /// An upstream's definition.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +21,7 @@ pub struct Settings {
     pub breaker: Option<Breaker>,
     pub timeouts: Timeouts,
     pub retry: Option<Retry>,
+    pub transport: Transport,
     pub host: Host,
     pub keepalive: Option<u32>,
     pub max_requests: Option<u32>,
@@ -63,7 +66,8 @@ pub struct Retry {
 }
 
 impl Settings {
-    pub fn new(keys: &config::Upstream) -> Self {
+    /// `tls` is what the key of that name asks for, its files read.
+    pub fn new(keys: &config::Upstream, tls: Option<Outward>) -> Self {
         let servers = keys.servers.value.iter();
         Self {
             servers: servers
@@ -88,6 +92,7 @@ impl Settings {
                 on: keys.value.on.clone(),
                 budget: keys.value.budget.0,
             }),
+            transport: Transport::new(keys.protocol, tls),
             host: keys.host,
             keepalive: keys.keepalive,
             max_requests: keys.max_requests.map(|most| most.0),
@@ -106,6 +111,7 @@ impl Settings {
             breaker: None,
             timeouts: Timeouts::default(),
             retry: None,
+            transport: Transport::plain(),
             host: Host::Preserve,
             keepalive: None,
             max_requests: None,

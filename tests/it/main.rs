@@ -29,6 +29,7 @@ mod moving_in;
 mod mysql;
 mod passing;
 mod paths;
+mod protocols;
 mod refusals;
 mod refused_bodies;
 mod regressions;
