@@ -18,6 +18,7 @@ use crate::base::reply::{Refusal, Reply};
 use crate::upstream::balance::Wish;
 use crate::upstream::config::{Balance, RetryOn};
 use crate::upstream::key::Asker;
+use crate::upstream::tally::SENT;
 use crate::upstream::{Lease, NoLease};
 
 /// A status that is tried again elsewhere; the client never sees it.
@@ -299,8 +300,10 @@ fn may_retry(session: &Session, context: &mut Context, on: RetryOn, sent: bool) 
     } else if !cluster.may_retry() {
         "budget"
     } else {
+        cluster.retries.count(SENT);
         return true;
     };
+    cluster.retries.count(why_not);
     context.not_retried = Some(why_not);
     false
 }

@@ -124,7 +124,7 @@ impl Assembly {
         let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
         let Some(plan) = plan::compile(&config, &shared, None, &mut report) else {
-            return Err(StartError::Config(report.sorted()));
+            return Err(origin.refuse(report));
         };
         shared.upstreams.commit(&plan.clusters);
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
@@ -302,6 +302,7 @@ impl Assembly {
                 reload: self.reload.clone(),
                 access_log: self.access_log.clone(),
                 identity: self.identity.clone(),
+                clock: self.clock.clone(),
             };
             let token = config.token.as_ref().map(|token| token.value.0.clone());
             let router = admin::router(Parts {

@@ -1,7 +1,7 @@
 //! What a start is told, and why it fails.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::handover::RunDirError;
 use crate::base::report::Report;
@@ -10,8 +10,8 @@ use crate::tls::TlsError;
 /// Why a gateway does not start; each says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the configuration has problems")]
-    Config(Report),
+    #[error("the configuration has problems\n{0}")]
+    Config(String),
     #[error("identity: {0}")]
     Identity(#[from] crate::identity::OpenError),
     #[error("can't take signals: {0}")]
@@ -43,6 +43,17 @@ pub struct Origin {
     pub file: Option<PathBuf>,
     /// The files that it refers to.
     pub references: Vec<PathBuf>,
+    /// Its text, in which problems are shown.
+    pub source: String,
     /// Take the listeners over from the process that serves.
     pub upgrade: bool,
+}
+
+impl Origin {
+    /// What only showed when the plan was made, such as a file that can't be used.
+    pub(super) fn refuse(&self, report: Report) -> StartError {
+        let file = self.file.as_deref().unwrap_or(Path::new("configuration"));
+        let name = file.display().to_string();
+        StartError::Config(report.sorted().text(&name, &self.source, false))
+    }
 }

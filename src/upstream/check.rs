@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::config::{Address, Balance, RetryOn, Timeouts, Upstream};
+use super::config::{Address, Balance, Protocol, RetryOn, Timeouts, Upstream};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::units::show_duration;
 use crate::base::yaml::{At, Place};
@@ -85,6 +85,13 @@ fn health(upstream: &Upstream, report: &mut Report) {
     if value.path.is_some() == value.tcp {
         let message = "`health` asks in one way: give `path`, or `tcp: true`";
         report.push(Problem::error(Code::Conflict, *place, message));
+    }
+    if let Some(path) = &value.path
+        && upstream.protocol == Protocol::Grpc
+    {
+        let message = "`path` is asked by GET, which servers of gRPC do not answer";
+        let problem = Problem::error(Code::Conflict, path.place, message);
+        report.push(problem.help("use `tcp: true`; gRPC's own health service is not asked yet"));
     }
     positive(report, *place, "every", value.every);
     positive(report, *place, "timeout", value.timeout);

@@ -14,6 +14,7 @@ use super::endpoint::Endpoint;
 use super::lease::{Lease, Ticket};
 use super::members::{Members, Resolved};
 use super::settings::Settings;
+use super::tally::Tally;
 
 /// A compiled upstream.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Cluster {
     breaker: Option<Arc<Breaker>>,
     budget: Option<Arc<Budget>>,
     in_flight: Arc<AtomicU32>,
+    /// What became of retries.
+    pub retries: Arc<Tally>,
     /// Held while it is decided whether one more server may be ejected: the ceiling is never passed.
     ejecting: Mutex<()>,
 }
@@ -76,6 +79,9 @@ impl Cluster {
             },
             in_flight: previous
                 .map(|previous| previous.in_flight.clone())
+                .unwrap_or_default(),
+            retries: previous
+                .map(|previous| previous.retries.clone())
                 .unwrap_or_default(),
             ejecting: Mutex::new(()),
             settings,

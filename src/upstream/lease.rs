@@ -18,6 +18,16 @@ pub struct Lease {
     cluster: Arc<Cluster>,
     /// Does it decide over a breaker on probation?
     trial: bool,
+    outcome: Outcome,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is known of the server: the client went away, or its time was up.
+    CutOff,
+    Ok,
+    Failed,
 }
 
 impl Lease {
@@ -27,12 +37,18 @@ impl Lease {
             endpoint,
             cluster,
             trial,
+            outcome: Outcome::CutOff,
         }
     }
 
     /// What became of the attempt, at `now`. An answer whose head was well may fail later: both are told, because a
     /// breaker can't wait for the end of a long answer.
     pub fn settle(&mut self, success: bool, now: u64) {
+        self.outcome = match (success, self.outcome) {
+            (true, Outcome::CutOff) => Outcome::Ok,
+            (true, outcome) => outcome,
+            (false, _) => Outcome::Failed,
+        };
         let trial = std::mem::take(&mut self.trial);
         self.cluster.learn(&self.endpoint, trial, success, now);
     }
@@ -51,7 +67,7 @@ impl Drop for Ticket {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.endpoint.standing.end();
+        self.endpoint.standing.end(self.outcome);
         if self.trial {
             self.cluster.abandon();
         }

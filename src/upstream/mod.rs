@@ -6,7 +6,7 @@
 //! | `cluster`, `lease` | an upstream; a request's claims on it |
 //! | `members`, `endpoint`, `standing` | its servers at a moment; one server; how that one stands |
 //! | `balance`, `ring`, `key` | the choice of a server |
-//! | `breaker`, `budget` | when nothing is sent, and when nothing is sent again |
+//! | `breaker`, `budget`, `tally` | when nothing is sent, and when nothing is sent again; how often it was |
 //! | `names`, `resolve`, `probe`, `registry` | what goes on beside requests |
 //! | `peer`, `transport`, `gate` | what Pingora is told; TLS and which HTTP; connections for WebSockets |
 
@@ -29,6 +29,7 @@ mod resolve;
 mod ring;
 pub mod settings;
 pub mod standing;
+pub mod tally;
 pub mod transport;
 
 pub use cluster::{Cluster, NoLease};

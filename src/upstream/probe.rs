@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, header};
-use http_body_util::Empty;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::{StatusCode, header};
+use pingora::connectors::http::Connector;
+use pingora::http::RequestHeader;
+use pingora::prelude::*;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,7 +20,7 @@ use super::standing::Turn;
 use crate::base::clock::Clock;
 
 /// Probes each server of an upstream at its own times, until it is dropped.
-pub async fn watch(cluster: Arc<Cluster>, clock: Clock) {
+pub async fn watch(cluster: Arc<Cluster>, connector: Arc<Connector>, clock: Clock) {
     let Some(health) = cluster.settings.health.clone() else {
         return;
     };
@@ -38,8 +38,12 @@ pub async fn watch(cluster: Arc<Cluster>, clock: Clock) {
             let at = due.entry(endpoint.address).or_insert_with(soon);
             if *at <= now {
                 *at = now + jittered(health.every);
-                let (name, health) = (cluster.name.clone(), health.clone());
-                running.spawn(ask(name, endpoint.clone(), health, clock.clone()));
+                let asker = Asker {
+                    cluster: cluster.clone(),
+                    health: health.clone(),
+                    connector: connector.clone(),
+                };
+                running.spawn(asker.ask(endpoint.clone(), clock.clone()));
             }
             next = next.min(*at);
         }
@@ -53,60 +57,66 @@ pub(super) fn jittered(every: Duration) -> Duration {
     every.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }
 
-async fn ask(upstream: Arc<str>, endpoint: Arc<Endpoint>, health: Arc<Health>, clock: Clock) {
-    let asked = timeout(health.timeout, find_fault(&endpoint, &health.probe));
-    let fault = match asked.await {
-        Ok(fault) => fault,
-        Err(_) => Some("no answer in time".to_owned()),
-    };
-    let now = clock.monotonic_millis();
-    let server = &endpoint.name;
-    match endpoint.standing.probed(fault.is_none(), now, &health) {
-        Some(Turn::Well) => log::info!("upstream {upstream}: server {server} is well again"),
-        Some(Turn::Unwell) => {
-            let why = fault.unwrap_or_default();
-            log::warn!("upstream {upstream}: server {server} is unhealthy: {why}");
+/// What one probe needs.
+struct Asker {
+    cluster: Arc<Cluster>,
+    health: Arc<Health>,
+    connector: Arc<Connector>,
+}
+
+impl Asker {
+    async fn ask(self, endpoint: Arc<Endpoint>, clock: Clock) {
+        let asked = timeout(self.health.timeout, self.find_fault(&endpoint));
+        let fault = match asked.await {
+            Ok(fault) => fault,
+            Err(_) => Some("no answer in time".to_owned()),
+        };
+        let now = clock.monotonic_millis();
+        let (upstream, server) = (&self.cluster.name, &endpoint.name);
+        match endpoint.standing.probed(fault.is_none(), now, &self.health) {
+            Some(Turn::Well) => log::info!("upstream {upstream}: server {server} is well again"),
+            Some(Turn::Unwell) => {
+                let why = fault.unwrap_or_default();
+                log::warn!("upstream {upstream}: server {server} is unhealthy: {why}");
+            }
+            None => {}
         }
-        None => {}
     }
-}
 
-/// What is wrong with a server; `None` where it is well.
-async fn find_fault(endpoint: &Endpoint, probe: &Probe) -> Option<String> {
-    let stream = match TcpStream::connect(endpoint.address).await {
-        Ok(stream) => stream,
-        Err(error) => return Some(format!("no connection: {error}")),
-    };
-    match probe {
-        Probe::Tcp => None,
-        Probe::Path(path) => match status(stream, endpoint, path).await {
-            Ok(status) if status.is_success() => None,
-            Ok(status) => Some(format!("{path} answered {}", status.as_u16())),
-            Err(error) => Some(format!("{path} was not answered: {error}")),
-        },
+    /// What is wrong with a server; `None` where it is well.
+    async fn find_fault(&self, endpoint: &Endpoint) -> Option<String> {
+        match &self.health.probe {
+            Probe::Tcp => {
+                let connected = TcpStream::connect(endpoint.address).await;
+                let why = connected.err()?;
+                Some(format!("no connection: {why}"))
+            }
+            Probe::Path(path) => match self.status(endpoint, path).await {
+                Ok(status) if status.is_success() => None,
+                Ok(status) => Some(format!("{path} answered {}", status.as_u16())),
+                Err(error) => Some(format!("{path} was not answered: {error}")),
+            },
+        }
     }
-}
 
-async fn status(
-    stream: TcpStream,
-    endpoint: &Endpoint,
-    path: &str,
-) -> Result<http::StatusCode, Box<dyn std::error::Error + Send + Sync>> {
-    let request = Request::get(path)
-        .header(header::HOST, endpoint.authority.clone())
-        .header(header::USER_AGENT, "airside-probe")
-        .header(header::CONNECTION, "close")
-        .body(Empty::<bytes::Bytes>::new())?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let exchange = sender.send_request(request);
-    tokio::pin!(exchange, connection);
-    tokio::select! {
-        answer = &mut exchange => Ok(answer?.status()),
-        ended = &mut connection => match ended {
-            // The answer may have come with the end.
-            Ok(()) => Ok(exchange.await?.status()),
-            Err(error) => Err(error.into()),
-        },
+    /// Asks as requests do, with the upstream's TLS and in its HTTP, on a connection of the probe's own.
+    async fn status(&self, endpoint: &Endpoint, path: &str) -> Result<StatusCode> {
+        let mut peer = self.cluster.peer(endpoint, None);
+        // No other probe may use the connection.
+        peer.options.max_h2_streams = 1;
+        let mut request = RequestHeader::build("GET", path.as_bytes(), Some(3))?;
+        request.insert_header(header::HOST, endpoint.authority.clone())?;
+        request.insert_header(header::USER_AGENT, "airside-probe")?;
+        let (mut session, _) = self.connector.get_http_session(&peer).await?;
+        if session.as_http1().is_some() {
+            request.insert_header(header::CONNECTION, "close")?;
+        }
+        session.write_request_header(Box::new(request)).await?;
+        session.finish_request_body().await?;
+        session.read_response_header().await?;
+        let status = session.response_header().map(|head| head.status);
+        session.shutdown().await;
+        status.or_err(InvalidHTTPHeader, "no head")
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pingora::connectors::http::Connector;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -59,6 +60,7 @@ impl Registry {
     /// Probes and resolves for as long as it is awaited.
     pub async fn watch(&self, clock: Clock, names: Names) {
         let names = Arc::new(names);
+        let connector = Arc::new(Connector::new(None));
         let mut watched: Vec<(Arc<Cluster>, JoinSet<()>)> = Vec::new();
         loop {
             let current = self.all();
@@ -78,7 +80,11 @@ impl Registry {
                 if cluster.settings.names().next().is_some() {
                     tasks.spawn(resolve::watch(cluster.clone(), names.clone()));
                 }
-                tasks.spawn(probe::watch(cluster.clone(), clock.clone()));
+                tasks.spawn(probe::watch(
+                    cluster.clone(),
+                    connector.clone(),
+                    clock.clone(),
+                ));
                 watched.push((cluster, tasks));
             }
             self.changed.notified().await;

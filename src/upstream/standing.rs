@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
+use super::lease::Outcome;
 use super::settings::{Ejection, Health};
 
 /// A server's state. Times are monotonic milliseconds.
@@ -27,6 +28,8 @@ pub struct Standing {
     recovered_at: AtomicU64,
     requests: AtomicU64,
     failed: AtomicU64,
+    /// Attempts that are over, by `Outcome`.
+    over: [AtomicU64; 3],
 }
 
 /// Why a server gets no requests.
@@ -151,12 +154,21 @@ impl Standing {
         (load(&self.requests), load(&self.failed))
     }
 
+    /// Attempts that are over, by what became of them.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.over.iter().map(|count| count.load(Ordering::Relaxed));
+        ["cut_off", "ok", "failed"].into_iter().zip(counts)
+    }
+
     pub(super) fn begin(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn end(&self) {
+    pub(super) fn end(&self, outcome: Outcome) {
+        if let Some(count) = self.over.get(outcome as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

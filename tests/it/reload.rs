@@ -12,7 +12,9 @@ use serde_json::Value;
 use crate::support::edge::{self, assert_refused, get, request};
 use crate::support::origin::{Origin, Reply};
 use crate::support::raw::{Response, once};
+use crate::support::secure::{Manner, SecureOrigin};
 use crate::support::server::Airside;
+use crate::support::tls::Authority;
 use crate::support::wait::wait_for;
 
 /// A configuration that answers `/which` with `word`, and whatever else `more` says.
@@ -312,4 +314,82 @@ fn only_who_has_the_token_reloads() {
         405
     );
     assert_eq!(configuration(&airside)["version"], 2);
+}
+
+#[test]
+fn a_server_keeps_its_state_when_the_list_around_it_changes_and_a_removed_one_is_not_probed_on() {
+    let servers = [Origin::start(), Origin::start(), Origin::start()];
+    let [drained, ejected, fresh] = servers.each_ref();
+    let alone = Origin::start();
+    let [one, two, three, other] = [drained, ejected, fresh, &alone].map(Origin::address);
+    let upstreams = |list: String, more: &str| {
+        let keys = "ejection: { failures: 1, for: 60s, max_ejected: 90% }, \
+                    health: { tcp: true, every: 100ms, timeout: 100ms }";
+        let upstreams = format!("upstreams:\n  a: {{ servers: [{list}], {keys} }}\n{more}");
+        let route = "\x20 - { path: /*, upstream: a }\n";
+        saying("x", &upstreams) + route
+    };
+    let probed = format!(
+        "  b: {{ servers: [\"{other}\"], health: {{ path: /well, every: 50ms, timeout: 50ms }} }}"
+    );
+    let mut airside = Airside::start(&upstreams(format!("\"{one}\", \"{two}\""), &probed));
+    let path = format!("/upstreams/a/servers/{one}/drain");
+    assert_eq!(admin(&airside, request("POST", &path, &[])).status, 200);
+    ejected.on("/bad", Reply::new(503, "no"));
+    assert_eq!(airside.raw().exchange(get("/bad")).status, 503);
+    wait_for("probes", || alone.count() > 2);
+
+    let list = format!("\"{one}\", \"{three}\", {{ address: \"{two}\", weight: 2 }}");
+    airside.write_config(&upstreams(list, ""));
+    assert_eq!(reload(&airside).0, 200);
+    let view = admin(&airside, get("/upstreams")).json();
+    let view = &view["upstreams"];
+    assert_eq!(view.as_array().unwrap().len(), 1, "{view}");
+    let states = view[0]["servers"].as_array().unwrap().iter();
+    let states: Vec<_> = states
+        .map(|server| server["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(states, ["drained", "in", "ejected"]);
+    for _ in 0..4 {
+        assert_eq!(airside.raw().exchange(get("/a")).status, 200);
+    }
+    assert_eq!((drained.count(), fresh.count()), (0, 4));
+
+    // One that was on its way may still come; then the server that is gone hears nothing more.
+    wait_for("the end of the probes", || {
+        let before = alone.count();
+        thread::sleep(Duration::from_millis(500));
+        alone.count() == before
+    });
+}
+
+#[test]
+fn the_files_of_tls_are_read_again_and_those_of_an_upstream_that_are_wrong_change_nothing() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let leaf = new.sign(&["127.0.0.1"]);
+    let origin = SecureOrigin::start(&Manner {
+        leaf: Some(&leaf),
+        ..Manner::default()
+    });
+    let config = |word: &str| {
+        let upstreams = format!(
+            "upstreams:\n  a: {{ servers: [\"{}\"], tls: {{ ca: ca.pem }} }}",
+            origin.address()
+        );
+        saying(word, &upstreams) + "\x20 - { path: /*, upstream: a }\n"
+    };
+    let set_up = Airside::with(&config("one")).file("ca.pem", old.pem());
+    let mut airside = set_up.start();
+    assert_eq!(airside.raw().exchange(get("/a")).status, 502);
+    let authority = airside.folder().join("ca.pem");
+    fs::write(&authority, "no certificate").unwrap();
+    airside.write_config(&config("two"));
+    let (status, body) = reload(&airside);
+    assert_eq!(status, 422, "{body}");
+    assert_eq!(body["problems"][0]["line"], 5, "{body}");
+    assert_eq!(which(&airside), "one");
+    fs::write(&authority, new.pem()).unwrap();
+    let (status, body) = reload(&airside);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(airside.raw().exchange(get("/a")).status, 200);
 }

@@ -217,3 +217,45 @@ fn a_body_that_grows_too_large_is_refused_on_its_way_to_http2() {
     assert_refused(&raw.read(), 413, "body_too_large");
     assert_eq!(origin.count(), 0);
 }
+
+#[test]
+fn probes_speak_what_the_upstream_speaks() {
+    let authority = Authority::new("ours");
+    let leaf = authority.sign(&["127.0.0.1"]);
+    let health = "health: { path: /well, every: 500ms, timeout: 500ms }";
+    let cases = [
+        (
+            Some(&leaf),
+            &["h2", "http/1.1"][..],
+            "protocol: http2, tls: { ca: ca.pem }",
+            "HTTP/2.0",
+        ),
+        (Some(&leaf), &[][..], "tls: { ca: ca.pem }", "HTTP/1.1"),
+        (None, &[][..], "protocol: http2", "HTTP/2.0"),
+    ];
+    for (leaf, alpn, keys, version) in cases {
+        let origin = SecureOrigin::start(&Manner {
+            leaf,
+            alpn,
+            ..Manner::default()
+        });
+        let airside = start(&origin, &format!("{keys}, {health}"), &authority, None);
+        wait_for("probes", || origin.count() > 2);
+        assert_eq!(origin.last()["path"], "/well", "{keys}");
+        assert_eq!(origin.last()["version"], version, "{keys}");
+        assert!(!airside.stderr().contains("unhealthy"), "{keys}");
+    }
+    let theirs = Authority::new("theirs");
+    let origin = SecureOrigin::start(&Manner {
+        leaf: Some(&leaf),
+        ..Manner::default()
+    });
+    let keys = format!("tls: {{ ca: ca.pem }}, {health}");
+    let airside = start(&origin, &keys, &theirs, None);
+    wait_for("a verdict", || {
+        airside
+            .stderr()
+            .contains("is unhealthy: /well was not answered")
+    });
+    assert_refused(&ask(&airside), 503, "no_healthy_upstream");
+}
