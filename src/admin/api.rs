@@ -11,7 +11,8 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::Readiness;
+use super::{Readiness, upstreams};
+use crate::base::clock::Clock;
 use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
 use crate::plan::{Plan, Target};
@@ -29,6 +30,7 @@ pub trait Reloads: Send + Sync {
 pub struct Parts {
     pub readiness: Readiness,
     pub plan: Arc<ArcSwap<Plan>>,
+    pub clock: Clock,
     pub reloads: Arc<dyn Reloads>,
     /// The page behind `/metrics`.
     pub metrics: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
@@ -41,6 +43,7 @@ pub fn router(parts: Parts) -> Router {
     let Parts {
         readiness,
         plan,
+        clock,
         reloads,
         metrics,
         token,
@@ -64,9 +67,10 @@ pub fn router(parts: Parts) -> Router {
             get(ready).with_state((readiness, reloads.clone())),
         );
     let view = Router::new()
-        .route("/routes", get(routes).with_state(plan))
+        .route("/routes", get(routes).with_state(plan.clone()))
         .route("/reload", post(reload).with_state(reloads))
-        .route("/metrics", get(scrape).with_state(metrics));
+        .route("/metrics", get(scrape).with_state(metrics))
+        .merge(upstreams::router(plan, clock));
     health
         .merge(view.layer(middleware::from_fn(guard)))
         .fallback(|| async { refuse(Refusal::NoRoute) })
@@ -129,7 +133,7 @@ async fn routes(State(plan): State<Arc<ArcSwap<Plan>>>) -> Response {
     Json(json!({ "routes": routes })).into_response()
 }
 
-fn refuse(refusal: Refusal) -> Response {
+pub(super) fn refuse(refusal: Refusal) -> Response {
     let status =
         StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, refusal.body("", None)).into_response();

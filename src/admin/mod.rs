@@ -2,6 +2,7 @@
 
 mod api;
 mod health;
+mod upstreams;
 
 pub use api::{Parts, Reloads, router};
-pub use health::{Checking, Readiness};
+pub use health::{Check, Checking, Readiness};

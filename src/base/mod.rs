@@ -7,6 +7,7 @@ pub mod id;
 pub mod net;
 pub mod networks;
 pub mod path;
+pub(crate) mod private;
 pub mod reply;
 pub mod report;
 pub mod secret;

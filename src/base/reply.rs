@@ -40,6 +40,7 @@ pub enum Refusal {
     Overloaded,
     NotImplemented,
     ExpectationFailed,
+    Misdirected,
     Internal,
 }
 
@@ -150,7 +151,25 @@ impl Refusal {
             Self::Overloaded => (503, "overloaded", "Too much is going on at once"),
             Self::NotImplemented => (501, "bad_request", "This method is not implemented"),
             Self::ExpectationFailed => (417, "bad_request", "This expectation can't be met"),
+            Self::Misdirected => (421, "bad_request", "This connection is not for that host"),
             Self::Internal => (500, "internal", "Something went wrong here"),
+        }
+    }
+
+    /// What a client of gRPC is told instead of a status of HTTP: one of gRPC's own codes.
+    pub const fn grpc_status(self) -> u8 {
+        match self {
+            Self::BadRequest | Self::UriTooLong | Self::ExpectationFailed => 3,
+            Self::UpstreamTimeout => 4,
+            Self::Forbidden => 7,
+            Self::RateLimited | Self::BodyTooLarge | Self::HeadersTooLarge => 8,
+            Self::NoRoute | Self::MethodNotAllowed | Self::NotImplemented => 12,
+            Self::Internal => 13,
+            Self::UpstreamUnreachable
+            | Self::NoHealthyUpstream
+            | Self::Overloaded
+            | Self::Misdirected => 14,
+            Self::Unauthenticated => 16,
         }
     }
 

@@ -150,7 +150,7 @@ fn server_of(config: &Config, upstream: &str) -> anyhow::Result<SocketAddr> {
     let server = upstream.and_then(|upstream| upstream.servers.value.first());
     address(server.and_then(|server| match server.value.address {
         Address::Socket(address) => Some(address),
-        Address::Name(_) => None,
+        Address::Name(..) => None,
     }))
 }
 

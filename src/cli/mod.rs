@@ -159,6 +159,7 @@ impl Read {
         let origin = server::Origin {
             file: Some(self.loaded.file),
             references: self.loaded.references,
+            source: self.loaded.source,
             upgrade: false,
         };
         Some((config, origin))

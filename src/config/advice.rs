@@ -12,7 +12,6 @@ use crate::route::router::Matcher;
 mod cover;
 mod reach;
 mod roles;
-mod times;
 mod unused;
 
 /// Adds warnings to the report of a file that has no error.
@@ -28,7 +27,6 @@ pub fn advise(config: &Config, report: &mut Report) {
     reach::advise(&routes, report);
     cover::advise(&routes, report);
     roles::advise(config, &routes, report);
-    times::advise(config, &routes, report);
     trusted_proxies(config, report);
 }
 

@@ -12,6 +12,7 @@ use crate::limit::config::Scope;
 use crate::policy::auth::BUILT_IN;
 use crate::policy::limits::Use;
 use crate::route::router::Matcher;
+use crate::upstream;
 
 mod limits;
 
@@ -24,7 +25,12 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     addresses_differ(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
+    for (name, keys) in config.upstreams.iter() {
+        upstream::check::check(name, keys, report);
+    }
+    attempts_fit_their_route(config, report);
     listeners_can_be_handed_over(config, report);
+    listeners_can_be_used(config, report);
     cluster_limits_have_a_store(config, report);
     limits::who_calls_is_known(config, report);
     issuers_differ(config, report);
@@ -175,6 +181,31 @@ fn admin_is_guarded(config: &Config, report: &mut Report) {
     }
 }
 
+/// A route's `timeout` may end a request before its upstream's attempts are used up.
+fn attempts_fit_their_route(config: &Config, report: &mut Report) {
+    for route in config.routes() {
+        let Some(timeout) = config.policies(route).timeout else {
+            continue;
+        };
+        if timeout.value.is_zero() {
+            let message = "`timeout` must not be zero";
+            report.push(Problem::error(Code::InvalidValue, timeout.place, message));
+        }
+        let split = route
+            .targets
+            .upstream
+            .iter()
+            .flat_map(|split| &split.value.0);
+        let upstreams = split.filter_map(|(name, _)| config.upstreams.find(&name.value));
+        let attempts = upstreams.filter_map(upstream::check::attempts);
+        for (attempts, all, place) in attempts.filter(|(_, all, _)| *all > timeout.value) {
+            let what = format!("`timeout` of the route `{}`", route.name());
+            let problem = upstream::check::too_long(attempts, all, place, &what, timeout.value);
+            report.push(problem.related(timeout.place, "this one"));
+        }
+    }
+}
+
 /// `identity` is the built-in upstream and `airside` the built-in issuer.
 fn reserved_names(config: &Config, report: &mut Report) {
     let taken = config
@@ -245,6 +276,33 @@ fn issuers_differ(config: &Config, report: &mut Report) {
                     None => problem.help("`identity.issuer` says the same"),
                 });
             }
+        }
+    }
+}
+
+fn listeners_can_be_used(config: &Config, report: &mut Report) {
+    let mut refuse = |place, message: &str| {
+        report.push(Problem::error(
+            Code::InvalidValue,
+            place,
+            message.to_owned(),
+        ));
+    };
+    for listener in config.listeners() {
+        if listener.protocols.value.is_empty() {
+            let message = "`protocols` is empty, so that nobody could speak to this listener";
+            refuse(listener.protocols.place, message);
+        }
+        if let Some(tls) = &listener.tls
+            && tls.certificates.value.is_empty()
+        {
+            let message = "`tls` without a certificate has nothing to show to clients";
+            refuse(tls.certificates.place, message);
+        }
+        if listener.proxy_protocol.value && config.server.trusted_proxies.is_empty() {
+            let message =
+                "`proxy_protocol` is taken from `server.trusted_proxies` only, and there are none";
+            refuse(listener.proxy_protocol.place, message);
         }
     }
 }

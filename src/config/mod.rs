@@ -54,7 +54,7 @@ keys! {
     pub struct Server {
         /// Edge worker threads; `auto` is one a core.
         pub threads: Threads = Threads::Auto,
-        /// Only these may say who the client is, by `X-Forwarded-For`.
+        /// Only these may say who the client is, by `X-Forwarded-For` or the PROXY protocol.
         pub trusted_proxies: Vec<At<IpNet>> = Vec::new(),
         /// A graceful stop takes at most this long, less when idle.
         pub drain: Duration = Duration::from_secs(30),
@@ -76,10 +76,11 @@ keys! {
 
     pub struct Listener {
         pub address: At<SocketAddr>,
-        pub tls: Option<tls::config::Listener>; unbuilt,
-        /// Left out: HTTP/1.1 and 1.0.
-        pub protocols: Vec<Protocol> = vec![Protocol::Http1],
-        pub proxy_protocol: bool = false; unbuilt,
+        pub tls: Option<tls::config::Listener>,
+        /// Left out: HTTP/1.1 and 1.0. `http2` without `tls` is h2c, for a network of one's own.
+        pub protocols: At<Vec<Protocol>> = At::new(vec![Protocol::Http1], Place::default()),
+        /// Connections begin with a PROXY protocol header, version 1 or 2, and come from `trusted_proxies` only.
+        pub proxy_protocol: At<bool> = At::new(false, Place::default()),
     }
 
     pub struct Admin {
@@ -94,7 +95,7 @@ mappings!(Server, ServerLimits, Listener, Admin);
 words! {
     pub enum Protocol {
         Http1 = "http1",
-        Http2 = "http2"; unbuilt,
+        Http2 = "http2",
     }
 }
 

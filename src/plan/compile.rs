@@ -25,6 +25,7 @@ use crate::route::router::Matcher;
 use crate::route::target::Split;
 use crate::token::{ApiKeys, Issuer, TokenCache};
 use crate::upstream::Cluster;
+use crate::upstream::settings::Settings;
 
 /// Makes a plan; `None` where the report has a reason against it. What the plan `before` counted goes on
 /// where its definition is the same.
@@ -44,6 +45,7 @@ pub fn compile(
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
     let defaults = config.defaults.given();
     let unrouted = defaults.map(|defaults| parts.unrouted(&defaults.without_a_route(), report));
+    let clusters = parts.into_clusters();
     let unrouted_meters = kept.meters(&"".into());
     kept.finish();
     if report.has_errors() {
@@ -66,6 +68,7 @@ pub fn compile(
         },
         router: Router::new(&matchers),
         routes,
+        clusters,
         drain: config.server.drain,
         kept,
         unrouted,
@@ -104,20 +107,17 @@ impl<'a> Parts<'a> {
             );
         }
         let mut clusters = HashMap::new();
-        for (name, upstream) in config.upstreams.iter() {
-            if upstream.servers.value.is_empty() {
-                let message = format!("the upstream `{}` has no server", name.value);
-                report.push(Problem::error(
-                    Code::InvalidValue,
-                    upstream.servers.place,
-                    message,
-                ));
-            }
-            clusters.insert(name.value.clone(), kept.cluster(&name.value, upstream));
+        for (name, keys) in config.upstreams.iter() {
+            let outward = shared.outward(keys, report);
+            let settings = Settings::new(keys, outward);
+            let cluster = shared.upstreams.prepare(&name.value, settings);
+            clusters.insert(name.value.clone(), cluster);
         }
         if let Some(address) = shared.identity {
-            let cluster = Cluster::single(IDENTITY, u64::MAX, address);
-            clusters.insert(IDENTITY.to_owned(), Arc::new(cluster));
+            let cluster = shared
+                .upstreams
+                .prepare(IDENTITY, Settings::single(address));
+            clusters.insert(IDENTITY.to_owned(), cluster);
         }
         let issuers = shared.issuers.iter();
         Self {
@@ -132,6 +132,13 @@ impl<'a> Parts<'a> {
             api_keys: shared.api_keys.as_ref(),
             tokens: &shared.tokens,
         }
+    }
+
+    /// By name.
+    fn into_clusters(self) -> Vec<Arc<Cluster>> {
+        let mut clusters: Vec<_> = self.clusters.into_values().collect();
+        clusters.sort_by(|one, other| one.name.cmp(&other.name));
+        clusters
     }
 
     fn route(&self, route: &config::Route, report: &mut Report) -> Option<(Matcher, Route)> {
@@ -151,6 +158,7 @@ impl<'a> Parts<'a> {
                 name,
                 pipeline,
                 target: target?,
+                timeout: keys.timeout.map(|timeout| timeout.value),
             },
         ))
     }

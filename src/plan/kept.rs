@@ -1,23 +1,19 @@
-//! What one plan hands to the next: counters and endpoints of the same name and the same definition. A
-//! plan that is never put in place takes nothing away from the one that serves.
+//! What one plan hands to the next: counters of the same name and the same definition. A plan that is
+//! never put in place takes nothing away from the one that serves. Upstreams are kept by their registry.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::limit::{self, Limit};
 use crate::telemetry::metrics::RouteMeters;
-use crate::upstream::{self, Cluster};
 
 /// The state behind a plan's names.
 #[derive(Debug)]
 pub struct Kept {
     pub(super) limits: States<limit::config::Limit, Limit>,
-    pub(super) clusters: States<upstream::config::Upstream, Cluster>,
     /// By the route's name, which is their label.
     meters: HashMap<Arc<str>, Arc<RouteMeters>>,
     meters_before: HashMap<Arc<str>, Arc<RouteMeters>>,
-    /// Numbers the clusters, so that connections of one are never taken for those of another.
-    groups: u64,
 }
 
 /// States by name, each with the definition that it was made from.
@@ -33,17 +29,14 @@ impl Kept {
     pub fn after(before: Option<&Self>) -> Self {
         Self {
             limits: States::after(before.map(|kept| &kept.limits)),
-            clusters: States::after(before.map(|kept| &kept.clusters)),
             meters: HashMap::new(),
             meters_before: before.map(|kept| kept.meters.clone()).unwrap_or_default(),
-            groups: before.map_or(0, |kept| kept.groups),
         }
     }
 
     /// What the plan before had and this one does not is let go.
     pub(super) fn finish(&mut self) {
         self.limits.known.clear();
-        self.clusters.known.clear();
         self.meters_before.clear();
     }
 
@@ -61,21 +54,6 @@ impl Kept {
         self.meters
             .iter()
             .map(|(name, meters)| (&**name, &**meters))
-    }
-
-    pub(super) fn cluster(
-        &mut self,
-        name: &str,
-        upstream: &upstream::config::Upstream,
-    ) -> Arc<Cluster> {
-        let groups = &mut self.groups;
-        let make = || {
-            *groups += 1;
-            Some(Cluster::new(name, *groups, upstream))
-        };
-        let cluster = self.clusters.keep(name, upstream, make);
-        // Invariant: `make` makes one.
-        cluster.unwrap_or_else(|| Arc::new(Cluster::new(name, u64::MAX - 1, upstream)))
     }
 }
 

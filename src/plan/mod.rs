@@ -7,6 +7,7 @@ use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
+use crate::upstream::Cluster;
 
 mod compile;
 mod kept;
@@ -24,6 +25,8 @@ pub struct Plan {
     pub router: Router,
     /// In the file's order; the router knows them by their index.
     pub routes: Vec<Route>,
+    /// All upstreams, those without a route too.
+    pub clusters: Vec<Arc<Cluster>>,
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,
@@ -50,6 +53,8 @@ pub struct Route {
     pub name: Arc<str>,
     pub pipeline: Pipeline,
     pub target: Target,
+    /// The longest that a request may take.
+    pub timeout: Option<Duration>,
     pub meters: Arc<RouteMeters>,
     /// A hash of what it matches: the same in every plan that has the route.
     pub identity: u64,

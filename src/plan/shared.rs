@@ -1,12 +1,16 @@
 //! What a plan uses and does not own: it outlives the plan.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::base::report::{Code, Problem, Report};
 use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::policy::auth::BUILT_IN;
+use crate::tls::Outward;
 use crate::token::{ApiKeys, Issuer, KeyRing, TokenCache, Verifier};
+use crate::upstream::{Registry, config::Upstream};
 
 /// Issuers and services of this process.
 #[derive(Debug, Clone, Default)]
@@ -19,9 +23,24 @@ pub struct Shared {
     pub tokens: Arc<TokenCache>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
+    /// What is known of upstreams.
+    pub upstreams: Arc<Registry>,
+    /// What paths of the configuration are relative to. `None` where nothing is served: no file is read then.
+    pub folder: Option<PathBuf>,
 }
 
 impl Shared {
+    /// What an upstream's `tls` asks for, its files read now. A file that can't be used is reported.
+    pub(super) fn outward(&self, keys: &Upstream, report: &mut Report) -> Option<Outward> {
+        let (tls, folder) = (keys.tls.as_ref()?, self.folder.as_ref()?);
+        let read = Outward::open(&tls.value, folder);
+        read.map_err(|why| {
+            let problem = Problem::error(Code::InvalidValue, tls.place, why.to_string());
+            report.push(problem);
+        })
+        .ok()
+    }
+
     /// For commands that compile a plan and serve nothing: issuers without keys, so that every name
     /// resolves and no credential is ever valid.
     pub fn offline(config: &Config) -> Self {
@@ -37,6 +56,8 @@ impl Shared {
                 api_keys: None,
                 tokens: Arc::default(),
                 identity: None,
+                upstreams: Arc::default(),
+                folder: None,
             };
         }
         // Where the section is wrong, its own problem is told; names that lead to it are right all the same.
@@ -53,6 +74,8 @@ impl Shared {
             api_keys: Some(ApiKeys::default()),
             tokens: Arc::default(),
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
+            upstreams: Arc::default(),
+            folder: None,
         }
     }
 }

@@ -99,11 +99,12 @@ impl Respond {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::settings::Settings;
 
     #[test]
     fn weights_divide_callers_and_each_stays_where_it_is() {
         let address = "127.0.0.1:1".parse().unwrap();
-        let cluster = |name| Arc::new(Cluster::single(name, 0, address));
+        let cluster = |name| Arc::new(Cluster::new(name, 0, Settings::single(address), None));
         let forward = Forward::new([(cluster("a"), 95), (cluster("none"), 0), (cluster("b"), 5)]);
         let name = |caller: u64| forward.cluster(|| caller).unwrap().name.to_string();
         let to_b = (0..10_000).filter(|caller| name(*caller) == "b").count();

@@ -9,6 +9,7 @@ use crate::base::decode::{Pairs, keys, mappings};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::units::Word;
 use crate::base::yaml::{At, Place};
+use crate::tls::client::is_certificate_header;
 
 keys! {
     /// What to do with a message's headers: first `remove`, then `set`, then `add`.
@@ -134,7 +135,7 @@ fn header_name(text: &str, place: Place, of: &str, report: &mut Report) -> Optio
         )));
         return None;
     };
-    if is_identity_header(name.as_str()) {
+    if is_identity_header(name.as_str()) || is_certificate_header(name.as_str()) {
         let problem = refuse(format!(
             "`{text}` is Airside's to set: it tells upstreams who calls"
         ));

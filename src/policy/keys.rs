@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{access, auth, cors, headers, limits};
+use super::{access, auth, compress, cors, headers, limits};
 use crate::base::decode::{keys, mappings};
 use crate::base::units::ByteSize;
 use crate::base::yaml::At;
@@ -28,8 +28,10 @@ keys! {
         pub request_headers: Option<headers::Edit>,
         /// Changes the head of every answer, refusals too.
         pub response_headers: Option<headers::Edit>,
-        /// The longest that a request may take.
-        pub timeout: Option<Duration>; unbuilt,
+        /// Codings for answers that gain by it, the best first: `zstd`, `br`, `gzip`.
+        pub compress: Option<Vec<compress::Coding>>,
+        /// The longest that a request may take, from its head to the end of its answer.
+        pub timeout: Option<At<Duration>>,
     }
 }
 mappings!(Keys);
@@ -47,6 +49,7 @@ impl Keys {
             rewrite: None,
             request_headers: None,
             response_headers: self.response_headers.clone(),
+            compress: None,
             timeout: None,
         }
     }
@@ -64,6 +67,7 @@ impl Keys {
             rewrite: own.rewrite.or(other.rewrite),
             request_headers: own.request_headers.or(other.request_headers),
             response_headers: own.response_headers.or(other.response_headers),
+            compress: own.compress.or(other.compress),
             timeout: own.timeout.or(other.timeout),
         }
     }

@@ -18,6 +18,7 @@ use crate::token::{ApiKeys, Issuer, Principal, TokenCache};
 
 pub mod access;
 pub mod auth;
+pub mod compress;
 pub mod cors;
 pub mod headers;
 pub mod limits;
@@ -100,6 +101,8 @@ pub struct Findings {
     pub origin: Option<HeaderValue>,
     /// What a preflight is granted.
     pub grant: Option<cors::Grant>,
+    /// Where the route compresses: the coding that the client takes.
+    pub coding: Option<compress::Agreed>,
 }
 
 /// What the names in a route's keys stand for.
@@ -193,6 +196,7 @@ pipeline! {
     max_body: max_body::MaxBody,
     rewrite: rewrite::Rewrite,
     request_headers: headers::RequestHeaders,
+    compress: compress::Compress,
     response_headers: headers::ResponseHeaders,
 }
 

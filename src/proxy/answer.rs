@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::*;
 use pingora::proxy::Session;
@@ -16,12 +16,33 @@ use crate::policy::limits;
 pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -> Result<()> {
     context.refusal = reply.refusal;
     context.reason = reply.reason;
+    let unrouted = context.plan.unrouted.as_ref();
+    if let (None, Some(sharing)) = (
+        context.route,
+        unrouted.and_then(|policies| policies.sharing.as_ref()),
+    ) {
+        sharing.note(&session.req_header().headers, &mut context.findings);
+    }
+    let grpc = reply.refusal.filter(|_| speaks_grpc(session.req_header()));
+    let status = grpc.map_or(reply.status, |_| StatusCode::OK);
     let body = match reply.refusal {
+        Some(_) if grpc.is_some() => Bytes::new(),
         Some(refusal) => Bytes::from(refusal.body(context.id.as_str(), reply.detail.as_deref())),
         None => reply.body,
     };
-    let mut response = ResponseHeader::build(reply.status, Some(8))?;
-    if reply.refusal.is_some() {
+    let mut response = ResponseHeader::build(status, Some(8))?;
+    if let Some(refusal) = grpc {
+        // An answer of trailers only, which have the head's place then.
+        response.insert_header(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        )?;
+        response.insert_header(
+            GRPC_STATUS,
+            HeaderValue::from(u16::from(refusal.grpc_status())),
+        )?;
+        response.insert_header(GRPC_MESSAGE, HeaderValue::from_static(refusal.title()))?;
+    } else if reply.refusal.is_some() {
         response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON))?;
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
     }
@@ -29,14 +50,12 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
         response.append_header(name, value)?;
     }
     finish_head(&mut response, context);
-    let bodiless = matches!(
-        reply.status,
-        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
-    );
+    let bodiless =
+        grpc.is_some() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !bodiless {
         response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
     }
-    let head_only = bodiless || session.req_header().method == http::Method::HEAD;
+    let head_only = bodiless || session.req_header().method == Method::HEAD;
     let empty = head_only || body.is_empty();
     match may_stay_open(session.req_header()) {
         // Pingora would close wherever the body is not read yet; it is drained below.
@@ -52,6 +71,17 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
     }
     drain(session).await;
     Ok(())
+}
+
+/// Clients of gRPC make little of a status of HTTP; only HTTP/2 carries what they understand.
+fn speaks_grpc(request: &RequestHeader) -> bool {
+    let kind = request
+        .headers
+        .get(header::CONTENT_TYPE)
+        .map(HeaderValue::as_bytes);
+    let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
+    request.version == http::Version::HTTP_2
+        && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// Will it be clear where the next request begins? A body above what is drained is left unread. A client
@@ -72,6 +102,15 @@ pub fn finish_head(response: &mut ResponseHeader, context: &mut Context) {
     if let Some(policies) = route.or(context.plan.unrouted.as_ref()) {
         policies.response(&context.findings, response);
     }
+}
+
+/// Is this head all of the answer (RFC 9112 §6.3)?
+pub fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
+    let length = response.headers.get(header::CONTENT_LENGTH);
+    let empty = length.is_some_and(|length| length.as_bytes() == b"0");
+    let status = response.status;
+    let never = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    !status.is_informational() && (empty || never || request.method == Method::HEAD)
 }
 
 /// Removes what the upstream said to the gateway alone (RFC 9110 §7.6.1). What frames the message stays, even
@@ -122,6 +161,8 @@ async fn drain(session: &mut Session) {
     }
 }
 
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const DRAIN_BYTES: usize = 1 << 20;

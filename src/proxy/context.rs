@@ -1,18 +1,23 @@
 //! What the phases of one request hand to each other.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
+use smallvec::SmallVec;
+use tokio::time::Instant;
 
+use super::alarm::{Alarm, Bound};
 use super::traffic::InFlight;
 use crate::base::id::{RequestId, TraceParent};
 use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
+use crate::policy::compress::Encoder;
 use crate::telemetry::metrics::RouteMeters;
-use crate::upstream::{Cluster, Lease};
+use crate::upstream::{Cluster, Gate, Lease, NoLease, Ticket};
 
 /// One request. It keeps the plan that it began with until it ends.
 pub struct Context {
@@ -26,13 +31,39 @@ pub struct Context {
     pub normalised: Option<String>,
     pub findings: Findings,
     pub cluster: Option<Arc<Cluster>>,
+    /// The request's place in the upstream, until it is over.
+    pub ticket: Option<Ticket>,
+    /// The caller as a number, where the balance goes by it.
+    pub key: u64,
     pub lease: Option<Lease>,
+    /// Where attempts failed.
+    pub tried: SmallVec<[SocketAddr; 2]>,
+    pub alarm: Alarm,
+    /// When the pipeline had let it through.
+    pub forwarded: Option<Instant>,
+    /// How far the present attempt is.
+    pub stage: Stage,
+    /// Did the server answer that it can't?
+    pub failed: bool,
+    /// What the request ran out of.
+    pub bound: Option<Bound>,
+    pub no_lease: Option<NoLease>,
+    /// Attempts that met a connection which the server had closed before.
+    pub stale: u32,
+    /// Why there was no further attempt, where there might have been.
+    pub not_retried: Option<&'static str>,
+    /// The client asks for a WebSocket.
+    pub asks_for_tunnel: bool,
+    /// Where the attempt's connection is for one.
+    pub gate: Option<Arc<Gate>>,
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
     /// When the last attempt began, and how long all of them took.
     pub attempt: Option<Instant>,
     pub upstream_time: Duration,
+    /// Compresses the answer's body.
+    pub encoder: Option<Encoder>,
     /// Bytes of the request's body so far.
     pub body_bytes: u64,
     /// The connection speaks another protocol now, such as WebSocket, until it ends.
@@ -41,6 +72,19 @@ pub struct Context {
     pub refusal: Option<Refusal>,
     pub reason: &'static str,
     _in_flight: InFlight,
+}
+
+/// What an attempt waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The rest of the request, from the client.
+    Sending,
+    /// The answer's head.
+    Sent,
+    /// The rest of the answer.
+    Answered,
+    /// Either side, after a switch of protocols.
+    Tunnel,
 }
 
 /// A request's id: made here, or brought by a trusted proxy.
@@ -64,11 +108,25 @@ impl Context {
             normalised: None,
             findings: Findings::default(),
             cluster: None,
+            ticket: None,
+            key: 0,
             lease: None,
+            tried: SmallVec::new(),
+            alarm: Alarm::current(),
+            forwarded: None,
+            stage: Stage::Sending,
+            failed: false,
+            bound: None,
+            no_lease: None,
+            stale: 0,
+            not_retried: None,
+            asks_for_tunnel: false,
+            gate: None,
             server: None,
             attempts: 0,
             attempt: None,
             upstream_time: Duration::ZERO,
+            encoder: None,
             body_bytes: 0,
             upgraded: false,
             refusal: None,
@@ -97,6 +155,7 @@ impl Context {
 
     /// The attempt that is going on is over: its server is free again.
     pub fn end_attempt(&mut self) {
+        self.alarm.off();
         if let Some(began) = self.attempt.take() {
             self.upstream_time += began.elapsed();
         }

@@ -9,11 +9,17 @@ use super::context::{Context, Id};
 use crate::policy::auth::{
     X_AUTH_EMAIL, X_AUTH_ISSUER, X_AUTH_ROLES, X_AUTH_USER, is_identity_header,
 };
+use crate::tls::client::{
+    CLIENT_CERT, CLIENT_CERT_SUBJECT, ClientCertificate, is_certificate_header,
+};
+use crate::upstream::config::Host;
 
 /// What the client's connection says of the request.
-pub struct Connection {
+pub struct Connection<'a> {
     pub peer: Option<std::net::IpAddr>,
     pub tls: bool,
+    pub version: http::Version,
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 /// Makes the upstream's head out of a fresh copy of the client's.
@@ -24,9 +30,19 @@ pub fn write(
 ) -> Result<()> {
     strip(upstream);
     one_length(upstream)?;
+    if connection.version == http::Version::HTTP_2 {
+        one_cookie(upstream)?;
+    }
     target(upstream, context)?;
     origin(upstream, connection, context)?;
     caller(upstream, context)?;
+    server(upstream, context)?;
+    if let Some(certificate) = connection.certificate {
+        upstream.insert_header(CLIENT_CERT, certificate.whole.clone())?;
+        if let Some(subject) = &certificate.subject {
+            upstream.insert_header(CLIENT_CERT_SUBJECT, subject.clone())?;
+        }
+    }
     if let Some(route) = context.route() {
         route.pipeline.forward(upstream);
     }
@@ -36,7 +52,7 @@ pub fn write(
 /// Removes what only the gateway may say, and names with `_`, which many upstreams read as `-`.
 fn strip(upstream: &mut RequestHeader) {
     remove_where(upstream, |name| {
-        is_identity_header(name) || name.contains('_')
+        is_identity_header(name) || is_certificate_header(name) || name.contains('_')
     });
 }
 
@@ -46,6 +62,21 @@ fn one_length(upstream: &mut RequestHeader) -> Result<()> {
     if let (Some(length), Some(_)) = (lengths.next(), lengths.next()) {
         let length = length.clone();
         upstream.insert_header(header::CONTENT_LENGTH, length)?;
+    }
+    Ok(())
+}
+
+/// HTTP/2 may bring cookies in pieces; outside it they are one field (RFC 9113 §8.2.3).
+fn one_cookie(upstream: &mut RequestHeader) -> Result<()> {
+    let mut lines = upstream.headers.get_all(header::COOKIE).iter();
+    if let (Some(first), Some(second)) = (lines.next(), lines.next()) {
+        let mut whole = [first.as_bytes(), b"; ", second.as_bytes()].concat();
+        for line in lines {
+            whole.extend_from_slice(b"; ");
+            whole.extend_from_slice(line.as_bytes());
+        }
+        let whole = HeaderValue::from_bytes(&whole).or_err(InternalError, "cookie")?;
+        upstream.insert_header(header::COOKIE, whole)?;
     }
     Ok(())
 }
@@ -128,18 +159,39 @@ fn origin(upstream: &mut RequestHeader, connection: &Connection, context: &Conte
     {
         upstream.insert_header(X_FORWARDED_HOST, host)?;
     }
-    // RFC 9110 §7.6.3: each proxy adds itself.
+    // RFC 9110 §7.6.3: each proxy adds itself, with the version in which it got the message.
+    let via: &'static str = match connection.version {
+        http::Version::HTTP_2 => "2 airside",
+        http::Version::HTTP_10 => "1.0 airside",
+        _ => "1.1 airside",
+    };
     match joined(upstream, &header::VIA) {
         Some(mut chain) => {
-            chain.extend_from_slice(b", 1.1 airside");
+            chain.extend_from_slice(b", ");
+            chain.extend_from_slice(via.as_bytes());
             let chain = HeaderValue::from_bytes(&chain).or_err(InternalError, "via")?;
             upstream.insert_header(header::VIA, chain)?;
         }
-        None => upstream.insert_header(header::VIA, HeaderValue::from_static("1.1 airside"))?,
+        None => upstream.insert_header(header::VIA, HeaderValue::from_static(via))?,
     }
     if let Some(trace) = &context.trace {
         let value = HeaderValue::from_str(trace.as_str()).or_err(InternalError, "trace")?;
         upstream.insert_header(TRACEPARENT, value)?;
+    }
+    Ok(())
+}
+
+/// What is said to this server alone. Whom the client asked for is in `X-Forwarded-Host`.
+fn server(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
+    let (Some(cluster), Some(lease)) = (&context.cluster, &context.lease) else {
+        return Ok(());
+    };
+    if cluster.settings.host == Host::Upstream {
+        upstream.insert_header(header::HOST, lease.endpoint.authority.clone())?;
+    }
+    // An upgrade needs the header for itself, and is no connection to keep. HTTP/2 has no such header.
+    if !cluster.keeps(&lease.endpoint) && !upstream.headers.contains_key(header::UPGRADE) {
+        upstream.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! The phases of a request, in Pingora's order.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -10,25 +11,24 @@ use pingora::ErrorSource;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::*;
+use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::upstreams::peer::HttpPeer;
-use rand::RngExt;
 
-use super::context::{Context, Id};
-use super::failure::{BODY_TOO_LARGE, NO_SERVER};
-use super::forward::{Connection, TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
-use super::intake::Intake;
+use super::context::Context;
+use super::failure::BODY_TOO_LARGE;
+use super::forward::Connection;
 use super::traffic::Traffic;
-use super::{answer, failure, forward, intake, record};
+use super::{answer, arrival, attempt, destination, failure, forward, intake, record, websocket};
 use crate::base::clock::Clock;
-use crate::base::id::TraceParent;
-use crate::base::net;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
-use crate::policy::{Call, Progress, cors, limits};
+use crate::policy::compress::Encoder;
+use crate::policy::{Call, Progress, limits};
 use crate::route::Found;
-use crate::route::predicate::Asked;
 use crate::telemetry::access::AccessLog;
+use crate::tls::Handshake;
+use crate::upstream::peer;
 
 /// The edge.
 pub struct Gateway {
@@ -54,10 +54,18 @@ impl Gateway {
     }
 
     /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
-    async fn decide(&self, header: &RequestHeader, context: &mut Context) -> Result<(), Reply> {
+    async fn decide(
+        &self,
+        header: &RequestHeader,
+        handshake: Option<&Handshake>,
+        context: &mut Context,
+    ) -> Result<(), Reply> {
         let plan = context.plan.clone();
         let asked = intake::read(header, &plan.edge)?;
-        let (index, captures) = match find(&plan, &asked, header) {
+        if handshake.is_some_and(|handshake| !handshake.fits(&asked.host)) {
+            return Err(Reply::refuse(Refusal::Misdirected).reason("host"));
+        }
+        let (index, captures) = match destination::find(&plan, &asked, header) {
             Found::Route { route, captures } => (route, captures),
             Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
             Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
@@ -93,13 +101,16 @@ impl Gateway {
             Target::Forward(forward) => {
                 let findings = &context.findings;
                 let client = context.client.address;
-                context.cluster = forward.cluster(|| caller(findings, client)).cloned();
+                context.cluster = forward
+                    .cluster(|| destination::caller(findings, client))
+                    .cloned();
             }
         }
+        context.asks_for_tunnel = websocket::is_asked_for(header);
         if asked.path != header.uri.path() {
             context.normalised = Some(asked.path.into_owned());
         }
-        Ok(())
+        attempt::begin(header, context, self.clock.monotonic_millis())
     }
 }
 
@@ -120,32 +131,14 @@ impl ProxyHttp for Gateway {
         // it stays.
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
         session.set_keepalive(stays.then_some(context.plan.edge.idle_timeout));
-        let peer = peer_of(session).unwrap_or(net::UNKNOWN);
+        arrival::note(session, context);
         let header = session.req_header();
-        let forwarded = header.headers.get_all(X_FORWARDED_FOR);
-        let lines: smallvec::SmallVec<[&[u8]; 2]> =
-            forwarded.iter().map(|line| line.as_bytes()).collect();
-        context.client = net::client(peer, lines, &context.plan.edge.trusted_proxies);
-        if context.client.via_trusted_proxy
-            && let Some(id) = header.headers.get(X_REQUEST_ID).and_then(Id::brought)
+        match self
+            .decide(header, arrival::handshake(session), context)
+            .await
         {
-            context.id = id;
-        }
-        let trace = header
-            .headers
-            .get(TRACEPARENT)
-            .map(|value| value.as_bytes());
-        context.trace = Some(TraceParent::continue_or_start(trace));
-        match self.decide(header, context).await {
             Ok(()) => Ok(false),
             Err(reply) => {
-                let unrouted = context.plan.unrouted.as_ref();
-                if let (None, Some(sharing)) = (
-                    context.route,
-                    unrouted.and_then(|policies| policies.sharing.as_ref()),
-                ) {
-                    sharing.note(&header.headers, &mut context.findings);
-                }
                 // Answers are the rare case: their future stays out of this one.
                 Box::pin(answer::write(session, context, reply)).await?;
                 Ok(true)
@@ -154,19 +147,49 @@ impl ProxyHttp for Gateway {
     }
 
     async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        context.end_attempt();
-        context.attempts += 1;
-        let cluster = context
-            .cluster
-            .as_ref()
-            .or_err(InternalError, "no upstream was chosen")?;
-        let lease = cluster.lease(|below| rand::rng().random_range(0..below.max(1)));
-        let lease = lease.or_err(NO_SERVER, "the upstream has no server")?;
-        let peer = cluster.peer(&lease.endpoint);
-        context.server = Some(lease.endpoint.name.clone());
-        context.lease = Some(lease);
-        context.attempt = Some(Instant::now());
-        Ok(Box::new(peer))
+        attempt::next(context, || self.clock.monotonic_millis()).await
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let now = self.clock.monotonic_millis();
+        attempt::not_connected(session, context, &mut error, now);
+        error
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        _: bool,
+        peer: &HttpPeer,
+        connection: RawFd,
+        _: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        if peer::is_own(peer) {
+            context.alarm.watch(connection);
+            attempt::set_alarm(context);
+        }
+        Ok(())
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        context: &mut Context,
+        reused: bool,
+    ) -> Box<Error> {
+        let mut error = error.more_context(format!("Peer: {peer}"));
+        let now = self.clock.monotonic_millis();
+        attempt::broken(session, context, &mut error, reused, now);
+        error
     }
 
     async fn upstream_request_filter(
@@ -176,26 +199,75 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let connection = Connection {
-            peer: peer_of(session),
+            peer: arrival::peer(session),
             tls: session
                 .digest()
                 .is_some_and(|digest| digest.ssl_digest.is_some()),
+            version: session.req_header().version,
+            certificate: arrival::handshake(session).and_then(|shaken| shaken.certificate.as_ref()),
         };
-        forward::write(upstream, &connection, context)
+        forward::write(upstream, &connection, context)?;
+        if let Some(gate) = &context.gate {
+            gate.close();
+        }
+        Ok(())
     }
 
     async fn request_body_filter(
         &self,
         _: &mut Session,
         body: &mut Option<Bytes>,
-        _: bool,
+        is_end: bool,
         context: &mut Context,
     ) -> Result<()> {
+        // HTTP/2 may end a body with an empty piece. Pingora would write it as a last chunk, and then another:
+        // the second would stand before the connection's next answer.
+        if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
+            *body = None;
+        }
         context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        attempt::sent(context, is_end);
         match context.findings.max_body {
-            Some(most) if context.body_bytes > most => Error::e_explain(BODY_TOO_LARGE, "max_body"),
+            // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
+            Some(most) if context.body_bytes > most => {
+                Error::e_explain(BODY_TOO_LARGE, "max_body").map_err(|error| error.into_down())
+            }
             _ => Ok(()),
         }
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let status = response.status;
+        let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
+        if switches && context.gate.is_none() {
+            // The client would read what follows as the next answer, or take it for a tunnel.
+            return Error::e_explain(InvalidHTTPHeader, "101 that nobody asked for")
+                .map_err(|error| error.into_up());
+        }
+        match status.is_informational() && !switches {
+            true => Ok(()),
+            false => attempt::answered(session, context, status, self.clock.monotonic_millis()),
+        }
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        is_end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if context.alarm.rang().is_some() {
+            // Where the close ends an answer, one that was cut would look whole.
+            return Error::e_explain(ReadTimedout, "the answer was cut off");
+        }
+        attempt::received(context, is_end);
+        Ok(None)
     }
 
     async fn response_filter(
@@ -210,12 +282,19 @@ impl ProxyHttp for Gateway {
         let switched = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
         if !switched {
             answer::strip_hop_by_hop(response);
+        } else if let Some(gate) = &context.gate {
+            gate.tunnel();
+            session.set_read_timeout(None);
         }
         if switched || !response.status.is_informational() {
             context.upgraded = switched;
             answer::finish_head(response, context);
+            if !switched && session.req_header().method != http::Method::HEAD {
+                let coding = context.findings.coding;
+                context.encoder = coding.and_then(|agreed| Encoder::begin(agreed, response));
+            }
         }
-        if is_bodiless(session.req_header(), response) {
+        if answer::is_bodiless(session.req_header(), response) {
             limits::leave(&mut context.findings);
         }
         let version = session.req_header().version;
@@ -233,15 +312,34 @@ impl ProxyHttp for Gateway {
     fn response_body_filter(
         &self,
         _: &mut Session,
-        _: &mut Option<Bytes>,
-        end_of_stream: bool,
+        body: &mut Option<Bytes>,
+        end: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
         // An answer of 101 has no body, but all that follows.
-        if end_of_stream && !context.upgraded {
+        if end && !context.upgraded {
             limits::leave(&mut context.findings);
         }
+        if let Some(encoder) = &mut context.encoder {
+            let piece = body.take().unwrap_or_default();
+            let coded = encoder.push(&piece, end);
+            *body = Some(coded.or_err(InternalError, "compressing")?);
+        }
         Ok(None)
+    }
+
+    /// A compressed answer ends where its trailers begin; what is kept back until then takes their place.
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        _: &mut http::HeaderMap,
+        context: &mut Context,
+    ) -> Result<Option<Bytes>> {
+        let rest = context
+            .encoder
+            .take()
+            .map(|mut encoder| encoder.push(b"", true));
+        rest.transpose().or_err(InternalError, "compressing")
     }
 
     async fn fail_to_proxy(
@@ -250,27 +348,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         context: &mut Context,
     ) -> FailToProxy {
-        context.end_attempt();
-        let written = session
-            .response_written()
-            .is_some_and(|head| !head.status.is_informational());
-        let Some(reply) = failure::reply(error, context).filter(|_| !written) else {
-            context.reason = "client_gone";
-            return FailToProxy {
-                error_code: 0,
-                can_reuse_downstream: false,
-            };
-        };
-        // After a failed attempt Pingora closes the connection, whatever is returned here: say so.
-        if context.attempts > 0 {
-            session.set_keepalive(None);
-        }
-        let status = reply.status.as_u16();
-        let sent = Box::pin(answer::write(session, context, reply)).await;
-        FailToProxy {
-            error_code: status,
-            can_reuse_downstream: sent.is_ok(),
-        }
+        failure::tell(session, error, context, self.clock.monotonic_millis()).await
     }
 
     /// What clients do wrong is theirs; the access log has it, and nobody can fill the error log with it.
@@ -279,6 +357,9 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        if error.is_none() {
+            attempt::completed(context);
+        }
         context.end_attempt();
         record::count(session, context);
         if self.access_log.wants(context.id.as_str()) {
@@ -303,58 +384,4 @@ impl ProxyHttp for Gateway {
             context.id.as_str()
         )
     }
-}
-
-/// Finds the route. A preflight speaks for the request that will follow it: it is that one's route which
-/// answers, whatever its methods, where it has `cors`.
-fn find(plan: &Plan, asked: &Intake, header: &RequestHeader) -> Found {
-    let find = |method| {
-        let asked_for = Asked {
-            method,
-            headers: &header.headers,
-            query: asked.query.unwrap_or_default(),
-        };
-        plan.router.find(&asked.host, &asked.path, asked_for)
-    };
-    if let Some(method) = cors::asked_for(header) {
-        let found = find(method);
-        if let Found::Route { route, .. } = &found
-            && plan
-                .route(*route)
-                .is_some_and(|route| route.pipeline.preflight.is_some())
-        {
-            return found;
-        }
-    }
-    find(asked.method)
-}
-
-/// Is this head all of the answer (RFC 9112 §6.3)?
-fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
-    use http::StatusCode;
-    let length = response.headers.get(http::header::CONTENT_LENGTH);
-    let empty = length.is_some_and(|length| length.as_bytes() == b"0");
-    let status = response.status;
-    let never = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    !status.is_informational() && (empty || never || request.method == http::Method::HEAD)
-}
-
-/// The address at the other end of the connection.
-fn peer_of(session: &Session) -> Option<std::net::IpAddr> {
-    session
-        .client_addr()?
-        .as_inet()
-        .map(std::net::SocketAddr::ip)
-}
-
-/// Who calls, as a number: the user, or else the address.
-fn caller(findings: &crate::policy::Findings, client: std::net::IpAddr) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    // A fixed seed: another gateway, and this one after a restart, send a caller to the same upstream.
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    match &findings.principal {
-        Some(principal) => principal.user.hash(&mut hasher),
-        None => client.hash(&mut hasher),
-    }
-    hasher.finish()
 }

@@ -45,6 +45,7 @@ pub fn of(
         decision: nearest.map(decision),
         code: context.refusal.map(|refusal| refusal.code()),
         reason,
+        not_retried: context.not_retried,
         text: text(session, context, log),
     }
 }
@@ -82,7 +83,7 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
         .digest()
         .and_then(|digest| digest.ssl_digest.as_ref())
     {
-        text.set(Field::Tls, tls.version.as_bytes());
+        text.set(Field::Tls, tls_version(&tls.version));
     }
     if let Some(principal) = &context.findings.principal {
         text.set(Field::User, &principal.user);
@@ -121,5 +122,14 @@ fn protocol(version: Version) -> &'static str {
         Version::HTTP_10 => "HTTP/1.0",
         Version::HTTP_2 => "HTTP/2",
         _ => "HTTP/1.1",
+    }
+}
+
+/// As people write it, not as rustls names its constants.
+fn tls_version(name: &str) -> &[u8] {
+    match name {
+        "TLSv1_2" => b"TLSv1.2",
+        "TLSv1_3" => b"TLSv1.3",
+        other => other.as_bytes(),
     }
 }

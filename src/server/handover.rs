@@ -14,7 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::sockets::Sockets;
-use crate::token::private::{self, PrivateError};
+use crate::base::private::{self, PrivateError};
 
 /// Where two processes find each other.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The assembly: makes the parts of a configuration and runs them as Pingora services.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,9 +9,10 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use nix::unistd::Pid;
-use pingora::proxy::http_proxy_service;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
+use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
 use crate::admin::{self, Checking, Parts, Readiness};
@@ -25,25 +26,37 @@ use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
 use crate::token::{self, ForeignVerifier, Issuer, Source};
+use crate::upstream::Registry;
 
 mod axum_app;
+mod door;
+mod edge;
 mod handover;
 mod leave;
 mod manager;
 mod metrics;
+mod opening;
 mod preflight;
 mod reload;
+mod renewal;
 mod restart;
 mod signals;
 mod sockets;
+mod start;
+mod upkeep;
 mod watch;
 
+pub use start::{Origin, StartError};
+
 use axum_app::AxumApp;
-use handover::{Handover, RunDir, RunDirError};
+use door::Doors;
+use edge::{BeforeTls, Edge, Http2Bounds};
+use handover::{Handover, RunDir};
 use leave::Leave;
 use metrics::Metrics;
 use reload::Reload;
 use sockets::{Inherited, Opened, Sockets};
+use upkeep::Upkeep;
 
 /// A gateway that is ready to run.
 pub struct Assembly {
@@ -54,48 +67,15 @@ pub struct Assembly {
     identity: Option<Identity>,
     issuers: Vec<(Arc<ForeignVerifier>, Source)>,
     access_log: Arc<AccessLog>,
+    upstreams: Arc<Registry>,
+    names: Option<SocketAddr>,
+    doors: Arc<Doors>,
     apps: Vec<App>,
     reload: Arc<Reload>,
     watched: bool,
     run_dir: Option<RunDir>,
     /// The process whose listeners this one takes over.
     predecessor: Option<Pid>,
-}
-
-/// Why a gateway does not start; each says what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("the configuration has problems")]
-    Config(Report),
-    #[error("identity: {0}")]
-    Identity(#[from] crate::identity::OpenError),
-    #[error("can't take signals: {0}")]
-    Signals(std::io::Error),
-    #[error("server.run_dir: {0}")]
-    RunDir(#[from] RunDirError),
-    #[error("`--upgrade` needs `server.run_dir`: two processes find each other there")]
-    NoRunDir,
-    #[error("can't watch the configuration: {0}")]
-    Watch(std::io::Error),
-    #[error("access log: {0}")]
-    AccessLog(std::io::Error),
-    #[error("can't listen on {address} ({purpose}): {why}")]
-    Listen {
-        address: SocketAddr,
-        purpose: String,
-        why: std::io::Error,
-    },
-}
-
-/// Where a configuration comes from, and what the process is to be.
-#[derive(Debug, Default)]
-pub struct Origin {
-    /// What a reload reads; `None` where the configuration is part of the program.
-    pub file: Option<PathBuf>,
-    /// The files that it refers to.
-    pub references: Vec<PathBuf>,
-    /// Take the listeners over from the process that serves.
-    pub upgrade: bool,
 }
 
 /// Handlers on a listener of their own.
@@ -125,6 +105,7 @@ impl Assembly {
             }
         }
         let clock = Clock::system();
+        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds())?;
         let identity = config.identity.given();
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
@@ -145,21 +126,25 @@ impl Assembly {
                 .identity
                 .given()
                 .map(|identity| identity.listen.value),
+            upstreams: Arc::default(),
+            folder: Some(folder.to_owned()),
         };
+        let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
         let Some(plan) = plan::compile(&config, &shared, None, &mut report) else {
-            return Err(StartError::Config(report.sorted()));
+            return Err(origin.refuse(report));
         };
+        shared.upstreams.commit(&plan.clusters);
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));
         let watched = origin.file.is_some();
         let reload = Reload::new(
-            origin.file,
-            &origin.references,
+            origin,
             config.clone(),
             plan.clone(),
-            shared,
+            shared.clone(),
+            doors.certificates(),
             clock.clone(),
         );
         Ok(Self {
@@ -173,6 +158,9 @@ impl Assembly {
             identity,
             issuers,
             access_log: Arc::new(access_log),
+            upstreams: shared.upstreams,
+            names,
+            doors: Arc::new(doors),
             apps: Vec::new(),
             config,
         })
@@ -241,12 +229,24 @@ impl Assembly {
             self.traffic.clone(),
             self.access_log.clone(),
         );
-        let mut edge = http_proxy_service(&server.configuration, gateway);
-        for listener in self.config.listeners() {
-            edge.add_tcp(&listener.address.value.to_string());
-        }
+        let proxy = http_proxy(&server.configuration, gateway);
+        let limits = &self.config.server.limits;
+        let bounds = Http2Bounds {
+            headers: usize::try_from(limits.headers.0).unwrap_or(usize::MAX),
+            idle: limits.idle_timeout,
+        };
+        let app = Edge::new(proxy, self.doors.clone(), self.plan.clone(), bounds);
+        let mut edge = Service::new("edge".to_owned(), app);
+        let before_tls = BeforeTls {
+            doors: self.doors.clone(),
+            plan: self.plan.clone(),
+        };
+        self.doors.add_to(&mut edge, Arc::new(before_tls))?;
+        renewal::start(self.doors.certificates(), self.clock.clone());
         edge.threads = Some(self.threads());
         server.add_service(edge).add_dependency(&inherited);
+        let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);
+        server.add_service(background_service("upstreams", upkeep));
         for app in self.apps {
             let mut service = Service::new(app.name, AxumApp::new(app.router));
             service.add_tcp(&app.address.to_string());
@@ -290,6 +290,7 @@ impl Assembly {
             readiness.add(name, Arc::new(check));
         }
         token::keep(std::mem::take(&mut self.issuers));
+        readiness.add("upstreams", upkeep::readiness(self.upstreams.clone()));
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
             let (address, router) = (config.listen.value, identity.router(self.proxies()));
             let checked = identity.clone();
@@ -319,11 +320,13 @@ impl Assembly {
                 reload: self.reload.clone(),
                 access_log: self.access_log.clone(),
                 identity: self.identity.clone(),
+                clock: self.clock.clone(),
             };
             let token = config.token.as_ref().map(|token| token.value.0.clone());
             let router = admin::router(Parts {
                 readiness,
                 plan: self.plan.clone(),
+                clock: self.clock.clone(),
                 reloads: self.reload.clone(),
                 metrics: Arc::new(move || metrics.text()),
                 token,
@@ -345,11 +348,23 @@ impl Assembly {
         }
     }
 
+    /// Unused connections to all servers together.
+    fn pool(&self) -> usize {
+        let upstreams = self.config.upstreams.iter();
+        let kept = upstreams.map(|(_, upstream)| {
+            let servers = upstream.servers.value.len();
+            servers * upstream.keepalive.unwrap_or_default() as usize
+        });
+        kept.sum::<usize>().max(1_024)
+    }
+
     fn server_conf(&self) -> ServerConf {
         ServerConf {
             threads: self.threads(),
             // A pool smaller than the concurrency costs a connection a request.
-            upstream_keepalive_pool_size: 1_024,
+            upstream_keepalive_pool_size: self.pool(),
+            // Ours are bounded by `retry.attempts`, and by `MOST_STALE` in `proxy/attempt.rs`.
+            max_retries: 24,
             // `leave` ends the process; Pingora would sleep in full, even when idle.
             grace_period_seconds: Some(u64::from(u32::MAX)),
             upgrade_sock: self

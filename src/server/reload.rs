@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 
+use super::start::Origin;
 use super::watch::Stamp;
 use super::{manager, restart};
 use crate::admin::Reloads;
@@ -17,6 +18,7 @@ use crate::base::units::show_time;
 use crate::config::{self, Config};
 use crate::plan::{self, Plan, Shared};
 use crate::telemetry::metrics::{Counter, Kind, Page};
+use crate::tls::Certificates;
 
 /// Reads the file anew and puts what it says in place.
 pub struct Reload {
@@ -24,6 +26,8 @@ pub struct Reload {
     file: Option<PathBuf>,
     plan: Arc<ArcSwap<Plan>>,
     shared: Shared,
+    /// Read again with the configuration.
+    certificates: Vec<Arc<Certificates>>,
     clock: Clock,
     running: Mutex<Running>,
     done: Counter,
@@ -56,13 +60,12 @@ struct Refused {
 }
 
 impl Reload {
-    /// `references` are the files that the configuration refers to.
     pub fn new(
-        file: Option<PathBuf>,
-        references: &[PathBuf],
+        origin: Origin,
         config: Config,
         plan: Arc<ArcSwap<Plan>>,
         shared: Shared,
+        certificates: Vec<Arc<Certificates>>,
         clock: Clock,
     ) -> Self {
         let state = State {
@@ -73,13 +76,14 @@ impl Reload {
         Self {
             running: Mutex::new(Running {
                 config,
-                seen: Stamp::of(file.iter().chain(references)),
+                seen: Stamp::of(origin.file.iter().chain(&origin.references)),
             }),
             done: Counter::default(),
             refused: Counter::default(),
-            file,
+            file: origin.file,
             plan,
             shared,
+            certificates,
             clock,
             state: ArcSwap::from_pointee(state),
         }
@@ -133,7 +137,14 @@ impl Reload {
             log::warn!("{text}");
         }
         let routes = plan.routes.len();
-        self.plan.store(Arc::new(plan));
+        let plan = Arc::new(plan);
+        self.plan.store(plan.clone());
+        self.shared.upstreams.commit(&plan.clusters);
+        for certificates in &self.certificates {
+            if let Err(why) = certificates.reload(self.clock.unix_seconds()) {
+                log::error!("a certificate can't be used, the one before stays: {why}");
+            }
+        }
         running.config = config;
         let version = self.replaced();
         log::info!("reloaded ({cause}): version {version}, {routes} routes");

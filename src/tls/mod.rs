@@ -1,3 +1,14 @@
-//! Certificates: the grammar of listeners' TLS; serving it is not built yet.
+//! TLS on both sides: certificates by name and their renewal, client certificates, and what is asked of
+//! an upstream's.
 
+pub mod certificates;
+pub mod client;
 pub mod config;
+mod names;
+pub mod pem;
+pub mod upstream;
+
+pub use certificates::Certificates;
+pub use client::Handshake;
+pub use pem::TlsError;
+pub use upstream::Outward;

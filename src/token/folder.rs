@@ -6,8 +6,8 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::SigningKey;
-use super::private::{self, PrivateError, at};
 use super::public::Algorithm;
+use crate::base::private::{self, PrivateError, at};
 
 /// A folder of mode 0700 with keys in it.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ mod header;
 pub mod issuer;
 mod jwks;
 mod keys;
-pub(crate) mod private;
 mod public;
 mod revoked;
 mod shared;

@@ -1,10 +1,13 @@
-//! How one of an upstream's servers is chosen. No lock, no allocation.
+//! How one of an upstream's servers is chosen among those that are in. No lock, no allocation.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::config::Balance;
 use super::endpoint::Endpoint;
+use super::ring::Ring;
+use super::standing::FULL;
 
 /// A choice between endpoints; what it needs is computed once.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub enum Balancer {
     Random {
         chance: Chance,
     },
+    Hash {
+        ring: Ring,
+    },
 }
 
 /// Endpoints by chance, each as often as its weight says.
@@ -28,6 +34,17 @@ pub enum Balancer {
 pub struct Chance {
     /// Sums of the weights up to and with each endpoint.
     sums: Vec<u32>,
+}
+
+/// For whom a server is sought.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Monotonic, in milliseconds.
+    pub now: u64,
+    /// Of the caller; what `hash` goes by.
+    pub key: u64,
+    /// Servers that this request has failed at.
+    pub tried: &'a [SocketAddr],
 }
 
 impl Balancer {
@@ -39,36 +56,70 @@ impl Balancer {
                 next: AtomicUsize::new(0),
             },
             Balance::Random => Self::Random { chance: chance() },
-            // `hash` is refused before a plan is made.
-            Balance::LeastRequests | Balance::Hash => Self::LeastRequests { chance: chance() },
+            Balance::LeastRequests => Self::LeastRequests { chance: chance() },
+            Balance::Hash => Self::Hash {
+                ring: Ring::new(endpoints),
+            },
         }
     }
 
-    /// The index of an endpoint. `random` gives numbers below its argument.
-    pub fn pick(&self, endpoints: &[Arc<Endpoint>], mut random: impl FnMut(u32) -> u32) -> usize {
+    /// The index of an endpoint that is in and was not tried; `None` where there is none. `random` gives numbers
+    /// below its argument.
+    pub fn pick(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        wish: &Wish,
+        mut random: impl FnMut(u32) -> u32,
+    ) -> Option<usize> {
+        self.draw(endpoints, wish, &mut random)
+            .or_else(|| search(endpoints, wish, &mut random))
+    }
+
+    /// A quick try, which finds a server as a rule.
+    fn draw(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        wish: &Wish,
+        random: &mut impl FnMut(u32) -> u32,
+    ) -> Option<usize> {
         match self {
-            Self::RoundRobin { turn, next } => {
+            Self::RoundRobin { turn, next } => (0..turn.len().min(LONG_WAY)).find_map(|_| {
                 let place = next.fetch_add(1, Ordering::Relaxed) % turn.len().max(1);
-                turn.get(place).map_or(0, |index| usize::from(*index))
-            }
-            Self::Random { chance } => chance.draw(&mut random),
+                let index = turn.get(place).copied().map(usize::from)?;
+                wish.admits(endpoints.get(index)?, random).then_some(index)
+            }),
+            Self::Random { chance } => chance.draw_fitting(endpoints, wish, random),
             Self::LeastRequests { chance } => {
-                let first = chance.draw(&mut random);
-                if endpoints.len() < 2 {
-                    return first;
-                }
-                let mut second = chance.draw(&mut random);
-                if second == first {
-                    // Two different ones, or it would be no choice.
-                    second =
-                        (first + 1 + random(endpoints.len() as u32 - 1) as usize) % endpoints.len();
-                }
-                match busier(endpoints.get(first), endpoints.get(second)) {
-                    true => second,
-                    false => first,
-                }
+                let first = chance.draw_fitting(endpoints, wish, random)?;
+                let second = chance.draw_other(first, endpoints, wish, random);
+                Some(match second {
+                    Some(second) if busier(endpoints.get(first), endpoints.get(second)) => second,
+                    _ => first,
+                })
             }
+            // One caller stays at one server: while that is warming up, it is not asked to wait its turn.
+            Self::Hash { ring } => ring.find(wish.key, |index| {
+                endpoints
+                    .get(index)
+                    .is_some_and(|endpoint| wish.share(endpoint) > 0)
+            }),
         }
+    }
+}
+
+impl Wish<'_> {
+    /// The server's weight now, in thousandths of its own; none where it is out of the question.
+    fn share(&self, endpoint: &Endpoint) -> u32 {
+        match self.tried.contains(&endpoint.address) {
+            true => 0,
+            false => endpoint.standing.share(self.now),
+        }
+    }
+
+    /// Does a server that chance named take the request? One that is warming up does so at times.
+    fn admits(&self, endpoint: &Endpoint, random: &mut impl FnMut(u32) -> u32) -> bool {
+        let share = self.share(endpoint);
+        share == FULL || (share > 0 && random(FULL) < share)
     }
 }
 
@@ -89,6 +140,68 @@ impl Chance {
         let ticket = random(total);
         self.sums.partition_point(|sum| *sum <= ticket)
     }
+
+    fn draw_fitting(
+        &self,
+        endpoints: &[Arc<Endpoint>],
+        wish: &Wish,
+        random: &mut impl FnMut(u32) -> u32,
+    ) -> Option<usize> {
+        (0..DRAWS).find_map(|_| {
+            let index = self.draw(random);
+            wish.admits(endpoints.get(index)?, random).then_some(index)
+        })
+    }
+
+    /// Another one than `first`, or it would be no choice.
+    fn draw_other(
+        &self,
+        first: usize,
+        endpoints: &[Arc<Endpoint>],
+        wish: &Wish,
+        random: &mut impl FnMut(u32) -> u32,
+    ) -> Option<usize> {
+        let others = endpoints
+            .len()
+            .checked_sub(1)
+            .filter(|others| *others > 0)?;
+        (0..DRAWS).find_map(|_| {
+            let mut index = self.draw(random);
+            if index == first {
+                index = (first + 1 + random(others as u32) as usize) % endpoints.len();
+            }
+            wish.admits(endpoints.get(index)?, random).then_some(index)
+        })
+    }
+}
+
+/// By weight among all that are in: for the case that chance named none of them. Two walks over all servers.
+fn search(
+    endpoints: &[Arc<Endpoint>],
+    wish: &Wish,
+    random: &mut impl FnMut(u32) -> u32,
+) -> Option<usize> {
+    let weight =
+        |endpoint: &Arc<Endpoint>| u64::from(endpoint.weight) * u64::from(wish.share(endpoint));
+    let total: u64 = endpoints.iter().map(weight).sum();
+    if total == 0 {
+        return None;
+    }
+    let mut ticket = u64::from(random(u32::MAX)) * total / u64::from(u32::MAX);
+    let mut last = None;
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        // Between the walks a server may have gone out; `last` is then as good.
+        let weight = weight(endpoint);
+        if weight == 0 {
+            continue;
+        }
+        if ticket < weight {
+            return Some(index);
+        }
+        ticket -= weight;
+        last = Some(index);
+    }
+    last
 }
 
 /// Would one more request load `one` more than `other`, each by its weight?
@@ -96,21 +209,27 @@ fn busier(one: Option<&Arc<Endpoint>>, other: Option<&Arc<Endpoint>>) -> bool {
     let (Some(one), Some(other)) = (one, other) else {
         return false;
     };
-    let load = |endpoint: &Endpoint| u64::from(endpoint.in_flight()) + 1;
+    let load = |endpoint: &Endpoint| u64::from(endpoint.standing.in_flight()) + 1;
     load(one) * u64::from(other.weight) > load(other) * u64::from(one.weight)
 }
 
-/// One turn of smooth weighted round robin: at each step everyone gains its weight, the richest goes and
-/// pays the sum. Weights are divided by their common divisor first; at most 1000 × servers steps.
+/// One turn of smooth weighted round robin: at each step everyone gains its weight, the richest goes and pays the
+/// sum. Weights are divided by their common divisor first. A turn of more than `LONGEST_TURN` steps is scaled down
+/// to that, which rounds weights.
 fn smooth_turn(endpoints: &[Arc<Endpoint>]) -> Vec<u16> {
     let divisor = endpoints
         .iter()
         .fold(0, |divisor, endpoint| gcd(divisor, endpoint.weight))
         .max(1);
-    let weights: Vec<i64> = endpoints
+    let exact = endpoints
         .iter()
-        .map(|endpoint| i64::from(endpoint.weight / divisor))
-        .collect();
+        .map(|endpoint| i64::from(endpoint.weight / divisor));
+    let sum: i64 = exact.clone().sum();
+    let scaled = |weight: i64| match sum > LONGEST_TURN {
+        true => ((weight * LONGEST_TURN + sum / 2) / sum).max(1),
+        false => weight,
+    };
+    let weights: Vec<i64> = exact.map(scaled).collect();
     let total: i64 = weights.iter().sum();
     let mut credit = vec![0; weights.len()];
     (0..total)
@@ -130,82 +249,18 @@ fn smooth_turn(endpoints: &[Arc<Endpoint>]) -> Vec<u16> {
         .collect()
 }
 
-fn gcd(one: u32, other: u32) -> u32 {
+pub(super) fn gcd(one: u32, other: u32) -> u32 {
     match other {
         0 => one,
         other => gcd(other, one % other),
     }
 }
 
+/// Times that chance may name a server that is out before all are looked at.
+const DRAWS: usize = 4;
+/// Steps of a turn before all are looked at.
+const LONG_WAY: usize = 64;
+const LONGEST_TURN: i64 = 10_000;
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn endpoints(weights: &[u32]) -> Vec<Arc<Endpoint>> {
-        let address = "127.0.0.1:1".parse().unwrap();
-        weights
-            .iter()
-            .map(|weight| Arc::new(Endpoint::new(address, *weight)))
-            .collect()
-    }
-
-    fn lottery() -> impl FnMut(u32) -> u32 {
-        let mut state = 7u64;
-        move |below| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            ((state >> 33) % u64::from(below)) as u32
-        }
-    }
-
-    fn shares(balance: Balance, weights: &[u32]) -> Vec<usize> {
-        let all = endpoints(weights);
-        let balancer = Balancer::new(balance, &all);
-        let mut random = lottery();
-        let mut counts = vec![0; weights.len()];
-        for _ in 0..6_000 {
-            counts[balancer.pick(&all, &mut random)] += 1;
-        }
-        counts
-    }
-
-    #[test]
-    fn round_robin_is_exact_and_smooth() {
-        assert_eq!(
-            shares(Balance::RoundRobin, &[1, 2, 3]),
-            [1_000, 2_000, 3_000]
-        );
-        let all = endpoints(&[5, 1, 1]);
-        assert_eq!(smooth_turn(&all), [0, 0, 1, 0, 2, 0, 0]);
-    }
-
-    #[test]
-    fn chance_follows_the_weights_within_five_percent() {
-        for (share, expected) in shares(Balance::Random, &[1, 2, 3])
-            .iter()
-            .zip([1_000, 2_000, 3_000])
-        {
-            assert!(share.abs_diff(expected) < 300, "{share} for {expected}");
-        }
-    }
-
-    #[test]
-    fn the_less_busy_of_two_is_taken() {
-        let all = endpoints(&[1, 1]);
-        all[0].begin();
-        let balancer = Balancer::new(Balance::LeastRequests, &all);
-        let mut random = lottery();
-        assert!((0..100).all(|_| balancer.pick(&all, &mut random) == 1));
-        all[1].begin();
-        all[1].begin();
-        assert!((0..100).all(|_| balancer.pick(&all, &mut random) == 0));
-    }
-
-    #[test]
-    fn one_server_is_always_taken() {
-        for balance in [Balance::RoundRobin, Balance::LeastRequests, Balance::Random] {
-            assert_eq!(shares(balance, &[3]), [6_000]);
-        }
-    }
-}
+mod tests;

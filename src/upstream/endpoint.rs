@@ -1,38 +1,52 @@
-//! One server of an upstream, and how busy it is.
+//! One server of an upstream: its address, its weight, and how it stands.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+use http::HeaderValue;
+
+use super::standing::Standing;
 
 #[derive(Debug)]
 pub struct Endpoint {
     pub address: SocketAddr,
-    /// As it stands in the configuration, for logs.
+    /// The address, for logs.
     pub name: Arc<str>,
+    /// The `Host` of `host: upstream` and of probes: the server's own name as the configuration has it, the port
+    /// left out where it is HTTP's own.
+    pub authority: HeaderValue,
+    /// Whom a certificate must be for: the name, or else the address.
+    pub server: Box<str>,
     pub weight: u32,
-    in_flight: AtomicU32,
+    /// It outlives a reload and a new answer of DNS.
+    pub standing: Arc<Standing>,
 }
 
 impl Endpoint {
-    pub fn new(address: SocketAddr, weight: u32) -> Self {
+    /// `host` is the name that led to the address; an address of its own has none.
+    pub fn new(
+        address: SocketAddr,
+        host: Option<&str>,
+        weight: u32,
+        standing: Arc<Standing>,
+    ) -> Self {
+        let authority = match (host, address.port()) {
+            (Some(host), 80) => host.to_owned(),
+            (Some(host), port) => format!("{host}:{port}"),
+            (None, 80) if address.is_ipv4() => address.ip().to_string(),
+            (None, _) => address.to_string(),
+        };
         Self {
             address,
             name: address.to_string().into(),
+            // Invariant: names are letters, digits, `-`, `.` and `_`.
+            authority: HeaderValue::try_from(authority)
+                .unwrap_or_else(|_| HeaderValue::from_static("upstream")),
+            server: host
+                .map_or_else(|| address.ip().to_string(), str::to_owned)
+                .into(),
             weight,
-            in_flight: AtomicU32::new(0),
+            standing,
         }
-    }
-
-    /// Requests that are being answered by this server.
-    pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn begin(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn end(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }

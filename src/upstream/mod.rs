@@ -1,8 +1,38 @@
-//! Where does a request go? Upstreams, their servers, and the choice between them.
+//! Where does a request go? Upstreams, their servers, the choice between them, and what is known of their health.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `config`, `check`, `settings` | the keys; what is wrong between them; what they come to |
+//! | `cluster`, `lease` | an upstream; a request's claims on it |
+//! | `members`, `endpoint`, `standing` | its servers at a moment; one server; how that one stands |
+//! | `balance`, `ring`, `key` | the choice of a server |
+//! | `breaker`, `budget`, `tally` | when nothing is sent, and when nothing is sent again; how often it was |
+//! | `names`, `resolve`, `probe`, `registry` | what goes on beside requests |
+//! | `peer`, `transport`, `gate` | what Pingora is told; TLS and which HTTP; connections for WebSockets |
 
 pub mod balance;
+pub mod breaker;
+pub mod budget;
+pub mod check;
 pub mod cluster;
 pub mod config;
 pub mod endpoint;
+pub mod gate;
+pub mod key;
+pub mod lease;
+pub mod members;
+pub mod names;
+pub mod peer;
+mod probe;
+pub mod registry;
+mod resolve;
+mod ring;
+pub mod settings;
+pub mod standing;
+pub mod tally;
+pub mod transport;
 
-pub use cluster::{Cluster, Lease};
+pub use cluster::{Cluster, NoLease};
+pub use gate::Gate;
+pub use lease::{Lease, Ticket};
+pub use registry::Registry;

@@ -137,6 +137,40 @@ fn what_is_going_on_and_what_the_process_takes_is_shown() {
     }
 }
 
+#[test]
+fn servers_are_counted_by_what_became_of_attempts_and_retries_by_what_became_of_them() {
+    let (good, bad) = (Origin::start(), Origin::start());
+    bad.on("/a", Reply::new(503, "no"));
+    let (one, other) = (good.address(), bad.address());
+    let top = format!(
+        "upstreams:\n  both: {{ servers: [\"{one}\", \"{other}\"], balance: round_robin, \
+         retry: {{ on: [503] }}, ejection: {{ failures: 2 }} }}"
+    );
+    let airside = edge::with_top(&top, "  - { path: /*, upstream: both }").start();
+    for _ in 0..4 {
+        assert_eq!(airside.raw().exchange(get("/a")).status, 200);
+    }
+    airside
+        .raw()
+        .exchange(request("POST", "/a", &[("Content-Length", "0")]));
+    let of_server =
+        |samples: &BTreeMap<String, f64>, family: &str, server: SocketAddr, more: &str| {
+            let labels = format!("upstream=\"both\",server=\"{server}\"{more}");
+            of(samples, &format!("airside_upstream_{family}{{{labels}}}"))
+        };
+    let ok = ",result=\"ok\"";
+    wait_for("five answers of the good one", || {
+        of_server(&scrape(&airside), "requests_total", one, ok) == 5.0
+    });
+    let samples = scrape(&airside);
+    let failed = of_server(&samples, "requests_total", other, ",result=\"failed\"");
+    assert_eq!(failed, 2.0, "then it is left out");
+    assert_eq!(of_server(&samples, "healthy", one, ""), 1.0);
+    assert_eq!(of_server(&samples, "healthy", other, ""), 0.0);
+    let sent = "airside_retries_total{upstream=\"both\",result=\"sent\"}";
+    assert_eq!(of(&samples, sent), 2.0);
+}
+
 #[tokio::test]
 async fn sign_ins_are_counted_by_how_they_ended() {
     let origin = Origin::start();

@@ -185,3 +185,55 @@ fn a_client_of_http_1_0_got_chunks() {
         assert_eq!(origin.last().head.line, "GET /a HTTP/1.1");
     }
 }
+
+/// The log said `client_gone`, and the one who reads it looked in the wrong place.
+#[test]
+fn an_upstream_that_broke_off_its_answer_was_logged_as_the_client_leaving() {
+    let (airside, origin) = edge::start(ROUTE);
+    let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";
+    origin.on("/a", Answer::Bytes(half.to_vec()));
+    let mut raw = airside.raw();
+    raw.send(get("/a"));
+    assert!(raw.try_read("GET").is_err());
+    wait_for("the line", || airside.access_log().len() == 1);
+    assert_eq!(airside.access_log()[0]["reason"], "connection_closed");
+}
+
+/// The body of a 504 stood in the tunnel, where the client took it for the other side's.
+#[test]
+fn a_tunnel_that_failed_got_an_answer_of_ours_into_it() {
+    let origin = crate::support::origin::Origin::start();
+    let head =
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    origin.on("/ws", Answer::Reset(head.to_vec()));
+    let airside = edge::gateway(ROUTE).origin(&origin).start();
+    let mut raw = airside.raw();
+    let upgrade = [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    assert_eq!(raw.exchange(request("GET", "/ws", &upgrade)).status, 101);
+    // It may be closed by now.
+    let _ = raw.try_send("x");
+    assert!(raw.closes(), "without another byte");
+}
+
+/// What was sent again was counted again: a body of half the bound was refused as too large.
+#[test]
+fn a_replayed_body_was_counted_twice() {
+    use crate::support::origin::Origin;
+    let (bad, good) = (Origin::start(), Origin::start());
+    bad.on("/a", Answer::Close);
+    let top = "upstreams:\n  origin: { servers: [\"{bad}\", \"{good}\"], balance: round_robin, retry: { on: [reset] } }";
+    let routes = "  - { path: /*, upstream: origin, max_body: 1KiB }";
+    let airside = edge::with_top(top, routes)
+        .set("bad", bad.address())
+        .set("good", good.address())
+        .start();
+    let body = "x".repeat(600);
+    let put = format!("PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: 600\r\n\r\n{body}");
+    assert_eq!(airside.raw().exchange(put).status, 200);
+    assert_eq!((bad.count(), good.last().body.len()), (1, 600));
+}

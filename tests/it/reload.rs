@@ -12,8 +12,12 @@ use serde_json::Value;
 use crate::support::edge::{self, assert_refused, get, request};
 use crate::support::origin::{Origin, Reply};
 use crate::support::raw::{Response, once};
+use crate::support::secure::{Manner, SecureOrigin};
 use crate::support::server::Airside;
+use crate::support::tls::Authority;
 use crate::support::wait::wait_for;
+
+mod kept;
 
 /// A configuration that answers `/which` with `word`, and whatever else `more` says.
 fn saying(word: &str, more: &str) -> String {
@@ -186,60 +190,6 @@ fn what_needs_a_restart_is_named_with_its_line_and_nothing_of_the_file_is_put_in
 }
 
 #[test]
-fn counts_outlive_a_reload_that_leaves_their_limit_as_it_is() {
-    let with = |limits: &str, own: &str| {
-        let more = format!("limits: {{ shared: {limits} }}");
-        saying("one", &more)
-            + &format!(
-                "  - {{ path: /named, respond: {{ status: 200 }}, limits: [shared] }}\n\
-                 \x20 - {{ path: /own, respond: {{ status: 200 }}, limits: [{own}] }}\n"
-            )
-    };
-    let mut airside = Airside::start(&with("{ rate: 3/1h }", "{ rate: 2/1h }"));
-    let status = |airside: &Airside, path: &str| airside.raw().exchange(get(path)).status;
-    for path in ["/named", "/named", "/own"] {
-        assert_eq!(status(&airside, path), 200);
-    }
-    // Moved and written in other words.
-    airside.write_config(&format!(
-        "\n\n{}",
-        with("{ by: ip, rate: 3/60m }", "{ by: [ip], rate: 2/1h }")
-    ));
-    assert_eq!(reload(&airside).0, 200);
-    for path in ["/named", "/own"] {
-        assert_eq!(status(&airside, path), 200);
-        assert_eq!(status(&airside, path), 429);
-    }
-    // Another rate counts anew.
-    airside.write_config(&with("{ rate: 4/1h }", "{ rate: 2/1h }"));
-    assert_eq!(reload(&airside).0, 200);
-    assert_eq!(status(&airside, "/named"), 200);
-    assert_eq!(status(&airside, "/own"), 429);
-}
-
-#[test]
-fn what_is_counted_by_route_stays_with_its_route_when_others_come_before_it() {
-    let one = "  - { path: /one, respond: { status: 200 }, limits: [each] }\n";
-    let two = "  - { path: /two, respond: { status: 200 }, limits: [each] }\n";
-    let with = |routes: &[&str]| {
-        let limits = "limits: { each: { rate: 2/1h, by: [ip, route] } }";
-        saying("x", limits) + &routes.concat()
-    };
-    let mut airside = Airside::start(&with(&[two]));
-    let status = |airside: &Airside, path: &str| airside.raw().exchange(get(path)).status;
-    assert_eq!(status(&airside, "/two"), 200);
-    airside.write_config(&with(&[one, two]));
-    assert_eq!(reload(&airside).0, 200);
-    for path in ["/two", "/one", "/one"] {
-        assert_eq!(status(&airside, path), 200, "{path}");
-    }
-    assert_eq!(
-        (status(&airside, "/one"), status(&airside, "/two")),
-        (429, 429)
-    );
-}
-
-#[test]
 fn a_request_in_flight_ends_on_the_configuration_that_it_began_with() {
     let (mut airside, origin) = edge::start(
         "  - { path: /slow, upstream: origin, response_headers: { set: { X-Plan: old } } }",
@@ -334,4 +284,35 @@ fn only_who_has_the_token_reloads() {
         405
     );
     assert_eq!(configuration(&airside)["version"], 2);
+}
+
+#[test]
+fn the_files_of_tls_are_read_again_and_those_of_an_upstream_that_are_wrong_change_nothing() {
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let leaf = new.sign(&["127.0.0.1"]);
+    let origin = SecureOrigin::start(&Manner {
+        leaf: Some(&leaf),
+        ..Manner::default()
+    });
+    let config = |word: &str| {
+        let upstreams = format!(
+            "upstreams:\n  a: {{ servers: [\"{}\"], tls: {{ ca: ca.pem }} }}",
+            origin.address()
+        );
+        saying(word, &upstreams) + "\x20 - { path: /*, upstream: a }\n"
+    };
+    let set_up = Airside::with(&config("one")).file("ca.pem", old.pem());
+    let mut airside = set_up.start();
+    assert_eq!(airside.raw().exchange(get("/a")).status, 502);
+    let authority = airside.folder().join("ca.pem");
+    fs::write(&authority, "no certificate").unwrap();
+    airside.write_config(&config("two"));
+    let (status, body) = reload(&airside);
+    assert_eq!(status, 422, "{body}");
+    assert_eq!(body["problems"][0]["line"], 5, "{body}");
+    assert_eq!(which(&airside), "one");
+    fs::write(&authority, new.pem()).unwrap();
+    let (status, body) = reload(&airside);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(airside.raw().exchange(get("/a")).status, 200);
 }

@@ -28,27 +28,6 @@ fn errors(source: &str) -> Vec<String> {
 }
 
 #[test]
-fn attempts_that_a_routes_timeout_cuts_off_are_told() {
-    let source = |route: &str| {
-        format!(
-            "listeners: [{{ address: 127.0.0.1:1 }}]\n\
-             upstreams:\n\
-             \x20 slow: {{ servers: [127.0.0.1:2], timeouts: {{ first_byte: 4s }}, retry: {{ attempts: 3 }} }}\n\
-             \x20 bounded: {{ servers: [127.0.0.1:2], timeouts: {{ first_byte: 4s, total: 9s }}, retry: {{ attempts: 3 }} }}\n\
-             routes:\n\
-             \x20 - {{ path: /a, upstream: slow, auth: public, timeout: {route} }}\n\
-             \x20 - {{ path: /b, upstream: bounded, auth: public, timeout: {route} }}\n"
-        )
-    };
-    assert!(told(&source("12s")).is_empty());
-    assert_eq!(
-        told(&source("11s")),
-        ["6 3 attempts at `slow` may take 12s, and the route `/a` has 11s"]
-    );
-    assert_eq!(told(&source("8s")).len(), 2);
-}
-
-#[test]
 fn an_issuer_that_no_route_takes_is_told() {
     let source = |identity: &str, auth: &str| {
         format!(

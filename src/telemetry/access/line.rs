@@ -7,7 +7,7 @@ use http::HeaderName;
 use super::record::{Field, Record};
 use crate::telemetry::timestamp;
 
-/// Adds a record's line. What is not known is `null`; `code`, `reason` and `headers` are left out
+/// Adds a record's line. What is not known is `null`; `code`, `reason`, `not_retried` and `headers` are left out
 /// where there is nothing to say. Strings are escaped by `serde_json`, so that no byte of a request
 /// can end a string or a line.
 pub(super) fn add(out: &mut Vec<u8>, record: &Record, fields: &[HeaderName]) {
@@ -41,7 +41,11 @@ pub(super) fn add(out: &mut Vec<u8>, record: &Record, fields: &[HeaderName]) {
     line.text("decision", record.decision);
     line.text("trace_id", text(Field::TraceId));
     line.text("user_agent", text(Field::UserAgent));
-    for (name, value) in [("code", record.code), ("reason", record.reason)] {
+    for (name, value) in [
+        ("code", record.code),
+        ("reason", record.reason),
+        ("not_retried", record.not_retried),
+    ] {
         if value.is_some() {
             line.text(name, value);
         }

@@ -35,6 +35,8 @@ pub struct Record {
     /// The code of a refusal, and its reason where there are several.
     pub code: Option<&'static str>,
     pub reason: Option<&'static str>,
+    /// Why a failed attempt was the last one, where retries are configured.
+    pub not_retried: Option<&'static str>,
     pub text: Text,
 }
 

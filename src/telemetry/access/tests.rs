@@ -39,6 +39,7 @@ fn record(path: &str) -> Record {
         decision: Some("admitted"),
         code: None,
         reason: None,
+        not_retried: None,
         text,
     }
 }
@@ -144,7 +145,7 @@ fn what_is_unknown_is_null_and_what_is_empty_is_left_out() {
     drop(log);
     let line = &lines(&path)[0];
     assert_eq!((&line["user"], &line["roles"]), (&Value::Null, &json!([])));
-    for absent in ["code", "reason", "headers"] {
+    for absent in ["code", "reason", "not_retried", "headers"] {
         assert!(line.get(absent).is_none());
     }
 }

@@ -4,6 +4,7 @@ use super::wait::PATIENCE;
 
 /// A client with its own connections.
 pub fn client() -> reqwest::Client {
+    super::tls::install_crypto();
     reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())

@@ -1,7 +1,7 @@
 //! An upstream of our own: it keeps every request as it came, and answers with an echo or as told.
 
 use std::collections::HashMap;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::json;
+use socket2::SockRef;
 
 use super::port;
 use super::wait::wait_for;
@@ -39,6 +40,13 @@ pub enum Answer {
     Bytes(Vec<u8>),
     /// Nothing: the connection is closed.
     Close,
+    /// These bytes; then the connection is reset, once the other side has sent something on it or, without bytes, at
+    /// once.
+    Reset(Vec<u8>),
+    /// These bytes, and then nothing more for as long as the other side waits.
+    Stall(Vec<u8>),
+    /// These bytes one by one, so far apart.
+    Dribble(Vec<u8>, Duration),
     /// The connection is handed over, for protocols that begin as HTTP.
     Take(Arc<Taker>),
 }
@@ -62,6 +70,8 @@ pub struct Reply {
 struct Shared {
     stopped: AtomicBool,
     accepted: AtomicUsize,
+    /// Requests of one connection before it is closed; none, zero.
+    most: AtomicUsize,
     requests: Mutex<Vec<Request>>,
     answers: Mutex<HashMap<String, Answer>>,
     streams: Mutex<Vec<TcpStream>>,
@@ -111,6 +121,12 @@ impl Origin {
             .expect("a request reached the upstream")
     }
 
+    /// From now on connections are closed, unannounced, after so many requests.
+    pub fn close_after(&self, requests: usize) -> &Self {
+        self.shared.most.store(requests, Ordering::SeqCst);
+        self
+    }
+
     /// How many connections were made so far.
     pub fn connections(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
@@ -153,22 +169,35 @@ impl Shared {
             let number = self.accepted.fetch_add(1, Ordering::SeqCst);
             let shared = Arc::clone(&self);
             // A connection that breaks is the other side's affair; what came before is kept.
-            thread::spawn(move || shared.serve(&stream, number));
+            thread::spawn(move || shared.serve(stream, number));
         }
     }
 
-    fn serve(&self, stream: &TcpStream, number: usize) -> io::Result<()> {
+    fn serve(&self, stream: TcpStream, number: usize) -> io::Result<()> {
         stream.set_nodelay(true)?;
         self.streams.lock().unwrap().push(stream.try_clone()?);
-        let served = self.answer_each(stream, number);
+        let served = self.answer_each(&stream, number);
+        if matches!(&served, Err(error) if error.kind() == io::ErrorKind::ConnectionReset) {
+            return self.reset(stream);
+        }
         // The clone above would keep the connection open.
         let _ = stream.shutdown(Shutdown::Both);
         served
     }
 
+    /// Ends a connection so that the other side sees a reset: nothing may be sent first, and no clone be left.
+    fn reset(&self, stream: TcpStream) -> io::Result<()> {
+        SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
+        let other = stream.peer_addr()?;
+        let mut streams = self.streams.lock().unwrap();
+        streams.retain(|stream| !matches!(stream.peer_addr(), Ok(peer) if peer == other));
+        Ok(())
+    }
+
     fn answer_each(&self, stream: &TcpStream, connection: usize) -> io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut writer = stream;
+        let mut served = 0;
         while let Some(head) = Head::read(&mut reader)? {
             if head.header("expect").is_some() {
                 writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -183,17 +212,39 @@ impl Shared {
                 connection,
             };
             self.requests.lock().unwrap().push(request.clone());
+            served += 1;
+            let is_last = served == self.most.load(Ordering::SeqCst)
+                || request.header("connection") == Some("close");
             match self.answer(&request) {
                 Answer::Reply(reply) => {
                     // The work that the test told the upstream to pretend.
                     thread::sleep(reply.delay);
                     writer.write_all(&reply.bytes(&request.method))?;
-                    if reply.close {
+                    if reply.close || is_last {
                         return Ok(());
                     }
                 }
                 Answer::Bytes(bytes) => return writer.write_all(&bytes),
                 Answer::Close => return Ok(()),
+                Answer::Reset(bytes) => {
+                    writer.write_all(&bytes)?;
+                    if !bytes.is_empty() {
+                        reader.read_exact(&mut [0])?;
+                    }
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+                Answer::Stall(bytes) => {
+                    writer.write_all(&bytes)?;
+                    while Head::read(&mut reader)?.is_some() {}
+                    return Ok(());
+                }
+                Answer::Dribble(bytes, apart) => {
+                    for byte in bytes {
+                        writer.write_all(&[byte])?;
+                        // The slowness that the test told the upstream to have.
+                        thread::sleep(apart);
+                    }
+                }
                 Answer::Take(taker) => {
                     taker(stream.try_clone()?, &request);
                     return Ok(());

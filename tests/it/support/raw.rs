@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::wait::PATIENCE;
-use super::wire::Head;
+use super::wire::{Head, read_chunk};
 
 /// A connection.
 pub struct Raw {
@@ -66,6 +66,11 @@ impl Raw {
         head.expect("an answer before the close")
     }
 
+    /// What comes next, for those who read it in their own way.
+    pub fn reader(&mut self) -> &mut BufReader<TcpStream> {
+        &mut self.stream
+    }
+
     /// Says that nothing more will be sent, and goes on reading.
     pub fn finish_sending(&mut self) {
         let _ = self.stream.get_ref().shutdown(Shutdown::Write);
@@ -112,6 +117,40 @@ impl Raw {
         let mut bytes = vec![0; count];
         self.stream.read_exact(&mut bytes).expect("enough bytes");
         bytes
+    }
+
+    /// The next chunk of a body in chunks; empty at its end.
+    #[track_caller]
+    pub fn read_chunk(&mut self) -> Vec<u8> {
+        let mut chunk = Vec::new();
+        read_chunk(&mut self.stream, &mut chunk).expect("a chunk");
+        chunk
+    }
+
+    /// The next WebSocket frame, its first byte and payload; `None` where the other side has closed.
+    pub fn try_read_frame(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        let mut first = [0];
+        if self.stream.read(&mut first)? == 0 {
+            return Ok(None);
+        }
+        let mut length = [0];
+        self.stream.read_exact(&mut length)?;
+        let length = match length[0] {
+            126 => {
+                let mut bytes = [0; 2];
+                self.stream.read_exact(&mut bytes)?;
+                u64::from(u16::from_be_bytes(bytes))
+            }
+            127 => {
+                let mut bytes = [0; 8];
+                self.stream.read_exact(&mut bytes)?;
+                u64::from_be_bytes(bytes)
+            }
+            short => u64::from(short),
+        };
+        let mut payload = vec![0; length as usize];
+        self.stream.read_exact(&mut payload)?;
+        Ok(Some((first[0], payload)))
     }
 
     /// Waits until the other side closes: true if it does so, cleanly or not, without another byte.

@@ -164,6 +164,11 @@ impl SetUp {
         self
     }
 
+    /// Where its files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Runs the program until it can be used: the admin listener says so, and the listeners that the
     /// configuration names take connections.
     #[track_caller]
@@ -182,10 +187,6 @@ impl SetUp {
             set_up: self,
             daemon,
         }
-    }
-
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// Runs another command of the program on this configuration, with something to read.

@@ -71,7 +71,7 @@ impl Head {
 }
 
 /// Reads one chunk onto `body`; false after the last one and its trailers.
-fn read_chunk(from: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<bool> {
+pub fn read_chunk(from: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<bool> {
     let line = read_line(from)?;
     let size = line.split(';').next().unwrap_or_default();
     let size = usize::from_str_radix(size.trim(), 16).map_err(|_| invalid(&line))?;

@@ -9,9 +9,9 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{migrate, roles};
 use crate::base::clock::Clock;
+use crate::base::private::{self, PrivateError, at};
 use crate::identity::role::RoleName;
 use crate::identity::store::{Actor, Origin, Source, StoreError};
-use crate::token::private::{self, PrivateError, at};
 
 /// Why a store can't be opened; the message says what to do.
 #[derive(Debug, thiserror::Error)]

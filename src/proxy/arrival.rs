@@ -1,0 +1,43 @@
+//! What a request's connection and head say of where it comes from, before a route is looked for.
+
+use pingora::proxy::Session;
+
+use super::context::{Context, Id};
+use super::forward::{TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
+use crate::base::id::TraceParent;
+use crate::base::net;
+use crate::tls::Handshake;
+
+/// Notes the client, the request's id and its trace.
+pub fn note(session: &Session, context: &mut Context) {
+    let peer = peer(session).unwrap_or(net::UNKNOWN);
+    let header = session.req_header();
+    let forwarded = header.headers.get_all(X_FORWARDED_FOR);
+    let lines: smallvec::SmallVec<[&[u8]; 2]> =
+        forwarded.iter().map(|line| line.as_bytes()).collect();
+    context.client = net::client(peer, lines, &context.plan.edge.trusted_proxies);
+    if context.client.via_trusted_proxy
+        && let Some(id) = header.headers.get(X_REQUEST_ID).and_then(Id::brought)
+    {
+        context.id = id;
+    }
+    let trace = header
+        .headers
+        .get(TRACEPARENT)
+        .map(|value| value.as_bytes());
+    context.trace = Some(TraceParent::continue_or_start(trace));
+}
+
+/// The address at the other end of the connection.
+pub fn peer(session: &Session) -> Option<std::net::IpAddr> {
+    session
+        .client_addr()?
+        .as_inet()
+        .map(std::net::SocketAddr::ip)
+}
+
+/// What the client's TLS told, where it speaks TLS.
+pub fn handshake(session: &Session) -> Option<&Handshake> {
+    let tls = session.digest()?.ssl_digest.as_ref()?;
+    tls.extension.get()
+}

@@ -1,0 +1,59 @@
+//! What a start is told, and why it fails.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::handover::RunDirError;
+use crate::base::report::Report;
+use crate::tls::TlsError;
+
+/// Why a gateway does not start; each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the configuration has problems\n{0}")]
+    Config(String),
+    #[error("identity: {0}")]
+    Identity(#[from] crate::identity::OpenError),
+    #[error("can't take signals: {0}")]
+    Signals(std::io::Error),
+    #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]
+    Dns(String),
+    #[error("server.run_dir: {0}")]
+    RunDir(#[from] RunDirError),
+    #[error("`--upgrade` needs `server.run_dir`: two processes find each other there")]
+    NoRunDir,
+    #[error("can't watch the configuration: {0}")]
+    Watch(std::io::Error),
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
+    #[error("access log: {0}")]
+    AccessLog(std::io::Error),
+    #[error("can't listen on {address} ({purpose}): {why}")]
+    Listen {
+        address: SocketAddr,
+        purpose: String,
+        why: std::io::Error,
+    },
+}
+
+/// Where a configuration comes from, and what the process is to be.
+#[derive(Debug, Default)]
+pub struct Origin {
+    /// What a reload reads; `None` where the configuration is part of the program.
+    pub file: Option<PathBuf>,
+    /// The files that it refers to.
+    pub references: Vec<PathBuf>,
+    /// Its text, in which problems are shown.
+    pub source: String,
+    /// Take the listeners over from the process that serves.
+    pub upgrade: bool,
+}
+
+impl Origin {
+    /// What only showed when the plan was made, such as a file that can't be used.
+    pub(super) fn refuse(&self, report: Report) -> StartError {
+        let file = self.file.as_deref().unwrap_or(Path::new("configuration"));
+        let name = file.display().to_string();
+        StartError::Config(report.sorted().text(&name, &self.source, false))
+    }
+}

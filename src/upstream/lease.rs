@@ -1,0 +1,75 @@
+//! A request's claims: its place in the upstream, and on the server that it is at. Both end when dropped.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::cluster::Cluster;
+use super::endpoint::Endpoint;
+
+/// Counts as one request in flight to an upstream.
+#[derive(Debug)]
+pub struct Ticket(pub(super) Arc<AtomicU32>);
+
+/// A claim on a server, for one attempt. What became of it is told by `settle`; dropped without, it says nothing of
+/// the server, as when the client went away.
+#[derive(Debug)]
+pub struct Lease {
+    pub endpoint: Arc<Endpoint>,
+    cluster: Arc<Cluster>,
+    /// Does it decide over a breaker on probation?
+    trial: bool,
+    outcome: Outcome,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing is known of the server: the client went away, or its time was up.
+    CutOff,
+    Ok,
+    Failed,
+}
+
+impl Lease {
+    pub(super) fn new(cluster: Arc<Cluster>, endpoint: Arc<Endpoint>, trial: bool) -> Self {
+        endpoint.standing.begin();
+        Self {
+            endpoint,
+            cluster,
+            trial,
+            outcome: Outcome::CutOff,
+        }
+    }
+
+    /// What became of the attempt, at `now`. An answer whose head was well may fail later: both are told, because a
+    /// breaker can't wait for the end of a long answer.
+    pub fn settle(&mut self, success: bool, now: u64) {
+        self.outcome = match (success, self.outcome) {
+            (true, Outcome::CutOff) => Outcome::Ok,
+            (true, outcome) => outcome,
+            (false, _) => Outcome::Failed,
+        };
+        let trial = std::mem::take(&mut self.trial);
+        self.cluster.learn(&self.endpoint, trial, success, now);
+    }
+
+    /// The answer came whole: failures are no longer in a row.
+    pub fn complete(&self) {
+        self.endpoint.standing.succeeded();
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.endpoint.standing.end(self.outcome);
+        if self.trial {
+            self.cluster.abandon();
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What is spoken with clients and with upstreams: TLS, HTTP/2, and all that rides on them.
+
+mod compress;
+mod grpc;
+mod http2;
+mod outward;
+mod proxied;
+mod streaming;
+mod tls;
+mod websocket;
