@@ -1,9 +1,8 @@
-//! `issuers:` and `redis:`: the grammar; their features are not built yet.
+//! `issuers:`: the grammar; its feature is not built yet.
 
 use std::time::Duration;
 
 use crate::base::decode::{keys, mappings, words};
-use crate::base::secret::Secret;
 use crate::base::yaml::At;
 
 keys! {
@@ -17,13 +16,8 @@ keys! {
         pub roles_claim: Option<String>,
         pub leeway: Duration = Duration::from_secs(5),
     }
-
-    pub struct Redis {
-        pub url: Url,
-        pub timeout: Duration = Duration::from_millis(20),
-    }
 }
-mappings!(Issuer, Redis);
+mappings!(Issuer);
 
 words! {
     pub enum Algorithm {
@@ -31,20 +25,5 @@ words! {
         Es256 = "ES256",
         Rs256 = "RS256",
         Hs256 = "HS256",
-    }
-}
-
-/// It may hold a password.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Url(pub Secret);
-
-impl crate::base::decode::FromText for Url {
-    const EXPECTED: &'static str = "an address such as `redis://127.0.0.1:6379/0`";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        match text.starts_with("redis://") || text.starts_with("rediss://") {
-            true => Ok(Self(Secret::new(text))),
-            false => Err("it begins with neither `redis://` nor `rediss://`".to_owned()),
-        }
     }
 }

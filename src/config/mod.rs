@@ -21,6 +21,7 @@ mod cases;
 mod check;
 mod issuer;
 mod load;
+mod redis;
 
 pub use advice::advise;
 pub use check::check;
@@ -36,7 +37,8 @@ keys! {
         pub identity: Section<identity::Identity>,
         /// Other token issuers that routes may accept.
         pub issuers: Option<Table<issuer::Issuer>>; unbuilt,
-        pub redis: Option<issuer::Redis>; unbuilt,
+        /// Where limits of `scope: cluster` are counted.
+        pub redis: Option<redis::Redis>,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),

@@ -17,7 +17,7 @@ use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
 use crate::base::yaml::At;
 use crate::config::{self, Config};
-use crate::limit::{self, Limit};
+use crate::limit::{self, Limit, Store};
 use crate::policy::{Keys, Names, Pipeline};
 use crate::route::Router;
 use crate::route::method::MethodSet;
@@ -83,6 +83,7 @@ struct Parts<'a> {
     /// Limits that are written in routes are kept as well.
     kept: RefCell<&'a mut Kept>,
     api_keys: Option<&'a ApiKeys>,
+    store: Option<&'a Arc<Store>>,
 }
 
 impl<'a> Parts<'a> {
@@ -95,7 +96,10 @@ impl<'a> Parts<'a> {
         let mut limits = HashMap::new();
         for (name, keys) in config.limits.iter() {
             let name = name.value.as_str();
-            let make = || Limit::new(name.into(), keys);
+            let make = || {
+                let limit = Limit::new(name.into(), keys)?;
+                Some(limit.counted_in(shared.store.as_ref(), 0, keys))
+            };
             limits.extend(
                 kept.limits
                     .keep(name, keys, make)
@@ -129,6 +133,7 @@ impl<'a> Parts<'a> {
                 .collect(),
             kept: RefCell::new(kept),
             api_keys: shared.api_keys.as_ref(),
+            store: shared.store.as_ref(),
         }
     }
 
@@ -137,14 +142,15 @@ impl<'a> Parts<'a> {
         let keys = self.config.policies(route);
         let parameters = route.matches.path.value.names();
         let methods = route.matches.methods();
-        let pipeline = self.pipeline(&name, &keys, &parameters, methods, report);
+        let place = identity(route);
+        let pipeline = self.pipeline(&name, &keys, &parameters, methods, place, report);
         let target = self.target(route, &parameters, report);
         // What is wrong with the match has been told when the file was checked.
         let matcher = route.matches.compile(&mut Report::default())?;
         Some((
             matcher,
             Route {
-                identity: identity(route),
+                identity: place,
                 meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,
@@ -154,7 +160,7 @@ impl<'a> Parts<'a> {
     }
 
     fn unrouted(&self, keys: &Keys, report: &mut Report) -> Pipeline {
-        self.pipeline(&"".into(), keys, &[], MethodSet::ANY, report)
+        self.pipeline(&"".into(), keys, &[], MethodSet::ANY, 0, report)
     }
 
     fn pipeline(
@@ -163,10 +169,14 @@ impl<'a> Parts<'a> {
         keys: &Keys,
         parameters: &[&str],
         methods: MethodSet,
+        place: u64,
         report: &mut Report,
     ) -> Pipeline {
         let own_limit = |keys: &limit::config::Limit| {
-            let make = || Limit::new(name.clone(), keys);
+            let make = || {
+                let limit = Limit::new(name.clone(), keys)?;
+                Some(limit.counted_in(self.store, place, keys))
+            };
             let mut kept = self.kept.borrow_mut();
             kept.limits.keep(&format!("in {name}"), keys, make)
         };

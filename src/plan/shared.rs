@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::base::decode::Table;
 use crate::config::Config;
 use crate::identity::config::Identity;
+use crate::limit::Store;
 use crate::policy::auth::BUILT_IN;
 use crate::token::{ApiKeys, KeyRing, Verifier};
 
@@ -16,6 +17,8 @@ pub struct Shared {
     pub issuers: Vec<(String, Arc<Verifier>)>,
     /// The identity service's API keys.
     pub api_keys: Option<ApiKeys>,
+    /// Where limits of `scope: cluster` are counted.
+    pub store: Option<Arc<Store>>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
 }
@@ -34,6 +37,7 @@ impl Shared {
             return Self {
                 issuers: others.collect(),
                 api_keys: None,
+                store: None,
                 identity: None,
             };
         }
@@ -49,6 +53,7 @@ impl Shared {
         Self {
             issuers: std::iter::once(built_in).chain(others).collect(),
             api_keys: Some(ApiKeys::default()),
+            store: None,
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
         }
     }

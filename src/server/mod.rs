@@ -20,6 +20,7 @@ use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
 use crate::identity::Identity;
+use crate::limit::Store;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
@@ -67,6 +68,8 @@ pub enum StartError {
     Config(Report),
     #[error("identity: {0}")]
     Identity(#[from] crate::identity::OpenError),
+    #[error("redis: {0}")]
+    Redis(#[from] crate::limit::OpenError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
     #[error("server.run_dir: {0}")]
@@ -127,7 +130,12 @@ impl Assembly {
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
             .transpose()?;
+        let store = config.redis.as_ref();
+        let store = store
+            .map(|redis| Store::start(redis.url.0.reveal(), redis.timeout))
+            .transpose()?;
         let shared = Shared {
+            store: store.map(Arc::new),
             issuers: identity
                 .iter()
                 .map(|identity| (BUILT_IN.to_owned(), identity.verifier()))
