@@ -215,7 +215,7 @@ fn issuers_name_their_audience(config: &Config, report: &mut Report) {
 }
 
 fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
-    if config.redis.is_some() {
+    if !config.redis.is_absent() {
         return;
     }
     let named = config.limits.iter();

@@ -38,7 +38,7 @@ keys! {
         /// Other token issuers that routes may accept.
         pub issuers: Option<Table<issuer::Issuer>>; unbuilt,
         /// Where limits of `scope: cluster` are counted.
-        pub redis: Option<redis::Redis>,
+        pub redis: Section<redis::Redis>,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),

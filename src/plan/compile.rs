@@ -17,6 +17,7 @@ use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
 use crate::base::yaml::At;
 use crate::config::{self, Config};
+use crate::limit::config::Scope;
 use crate::limit::{self, Limit, Store};
 use crate::policy::{Keys, Names, Pipeline};
 use crate::route::Router;
@@ -86,6 +87,15 @@ struct Parts<'a> {
     store: Option<&'a Arc<Store>>,
 }
 
+/// A route, as its policies need to know it.
+struct About<'a> {
+    name: &'a Arc<str>,
+    parameters: &'a [&'a str],
+    methods: MethodSet,
+    /// What tells it from others, on all gateways.
+    place: u64,
+}
+
 impl<'a> Parts<'a> {
     fn new(
         config: &'a Config,
@@ -143,7 +153,13 @@ impl<'a> Parts<'a> {
         let parameters = route.matches.path.value.names();
         let methods = route.matches.methods();
         let place = identity(route);
-        let pipeline = self.pipeline(&name, &keys, &parameters, methods, place, report);
+        let about = About {
+            name: &name,
+            parameters: &parameters,
+            methods,
+            place,
+        };
+        let pipeline = self.pipeline(&keys, &about, report);
         let target = self.target(route, &parameters, report);
         // What is wrong with the match has been told when the file was checked.
         let matcher = route.matches.compile(&mut Report::default())?;
@@ -160,34 +176,38 @@ impl<'a> Parts<'a> {
     }
 
     fn unrouted(&self, keys: &Keys, report: &mut Report) -> Pipeline {
-        self.pipeline(&"".into(), keys, &[], MethodSet::ANY, 0, report)
+        let about = About {
+            name: &"".into(),
+            parameters: &[],
+            methods: MethodSet::ANY,
+            place: 0,
+        };
+        self.pipeline(keys, &about, report)
     }
 
-    fn pipeline(
-        &self,
-        name: &Arc<str>,
-        keys: &Keys,
-        parameters: &[&str],
-        methods: MethodSet,
-        place: u64,
-        report: &mut Report,
-    ) -> Pipeline {
+    fn pipeline(&self, keys: &Keys, about: &About, report: &mut Report) -> Pipeline {
+        let About { name, place, .. } = *about;
         let own_limit = |keys: &limit::config::Limit| {
             let make = || {
                 let limit = Limit::new(name.clone(), keys)?;
                 Some(limit.counted_in(self.store, place, keys))
             };
             let mut kept = self.kept.borrow_mut();
-            kept.limits.keep(&format!("in {name}"), keys, make)
+            let known = match keys.scope {
+                Scope::Node => format!("in {name}"),
+                // Other gateways know its count by the place, too.
+                Scope::Cluster => format!("in {name} {place:x}"),
+            };
+            kept.limits.keep(&known, keys, make)
         };
         let names = Names {
-            parameters,
+            parameters: about.parameters,
             limits: &|name| self.limits.get(name).cloned(),
             limit_names: &self.limit_names,
             own_limit: &own_limit,
             issuers: &self.issuers,
             api_keys: self.api_keys,
-            methods,
+            methods: about.methods,
         };
         Pipeline::compile(keys, &names, report)
     }

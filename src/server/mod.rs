@@ -130,7 +130,7 @@ impl Assembly {
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
             .transpose()?;
-        let store = config.redis.as_ref();
+        let store = config.redis.given();
         let store = store
             .map(|redis| Store::start(redis.url.0.reveal(), redis.timeout))
             .transpose()?;
