@@ -234,7 +234,7 @@ fn reserved_names(config: &Config, report: &mut Report) {
 }
 
 fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
-    if config.redis.is_some() {
+    if !config.redis.is_absent() {
         return;
     }
     let named = config.limits.iter();
@@ -244,6 +244,13 @@ fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
         let own = uses.filter_map(Use::own);
         own.map(|limit| (route.name(), route.place, limit))
     });
+    let defaults = config.defaults.given();
+    let defaults = defaults.into_iter().flat_map(|keys| keys.limits.iter());
+    let defaults = defaults.flatten().filter_map(|item| match item {
+        Use::Own(own) => Some(("defaults".to_owned(), own.place, &own.value)),
+        Use::Named(_) => None,
+    });
+    let own = own.chain(defaults);
     for (name, place, limit) in named.chain(own) {
         if limit.scope == Scope::Cluster {
             let message = format!(

@@ -37,7 +37,8 @@ keys! {
         pub identity: Section<identity::Identity>,
         /// Other token issuers that routes may accept.
         pub issuers: Table<issuer::config::Issuer> = Table::default(),
-        pub redis: Option<redis::Redis>; unbuilt,
+        /// Where limits of `scope: cluster` are counted.
+        pub redis: Section<redis::Redis>,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),

@@ -48,16 +48,31 @@ impl Bucket {
     /// One bucket for all of these rates, each with its capacity, and what fills it for each. `holds`
     /// where calls in flight are held.
     pub(super) fn new(rates: &[(Rate, u32)], holds: bool) -> (Self, Box<[Fill]>) {
+        Self::within(rates, holds, u64::BITS, SHORTEST_HALF_MILLIS)
+    }
+
+    /// The same in units with which a double counts exactly: debts stay below 2^52. Times are not kept modulo
+    /// anything there.
+    pub(super) fn within_doubles(rates: &[(Rate, u32)], holds: bool) -> (Self, Box<[Fill]>) {
+        Self::within(rates, holds, 51, 1 << 20)
+    }
+
+    fn within(
+        rates: &[(Rate, u32)],
+        holds: bool,
+        time_bits: u32,
+        shortest_half_millis: u128,
+    ) -> (Self, Box<[Fill]>) {
         let most = rates.iter().map(|(_, capacity)| *capacity).max();
         let held_bits = match holds {
             true => u32::BITS - most.unwrap_or(1).leading_zeros(),
             false => 0,
         };
-        let half_the_range = 1_u128 << (u64::BITS - 1 - held_bits);
+        let half_the_range = 1_u128 << (u64::BITS - 1 - held_bits).min(time_bits);
         let slowest = rates
             .iter()
             .map(|(rate, capacity)| fill_millis(*rate, *capacity));
-        let slowest = slowest.max().unwrap_or(0).max(SHORTEST_HALF_MILLIS);
+        let slowest = slowest.max().unwrap_or(0).max(shortest_half_millis);
         let finest = (half_the_range / slowest).max(1);
         let exact = rates
             .iter()
@@ -84,6 +99,25 @@ impl Bucket {
             longest,
         };
         (bucket, fills)
+    }
+
+    /// What the script that counts in Redis needs: interval, capacity, units, the longest interval, and the
+    /// deepest debt.
+    pub(super) fn arguments(&self, fill: Fill) -> [i64; 5] {
+        let numbers = [
+            fill.interval,
+            fill.capacity,
+            self.units,
+            self.longest,
+            self.deepest,
+        ];
+        numbers.map(|number| number as i64)
+    }
+
+    /// The state of a bucket with this debt, and so many calls held, at that time.
+    pub(super) fn packed(&self, debt: u64, held: u64, now: u64) -> u64 {
+        let most = !(u64::MAX << self.held_bits);
+        self.state(debt, held.min(most), now)
     }
 
     /// The answer to a call, and the state after it where the call is counted.

@@ -33,7 +33,7 @@ keys! {
         /// Where it is counted: on this node alone, or for all in Redis.
         pub scope: Scope = Scope::Node,
         /// What happens while Redis is away.
-        pub on_store_error: OnStoreError = OnStoreError::Local; unbuilt,
+        pub on_store_error: OnStoreError = OnStoreError::Local,
         /// How many keys are remembered, from 1 to 16000000; 16 bytes each.
         pub max_keys: Within<1, 16_000_000> = Within(100_000),
         /// IPv6 clients count together when this many first bits are equal, from 1 to 128.
@@ -69,7 +69,7 @@ words! {
 
     pub enum Scope {
         Node = "node",
-        Cluster = "cluster"; unbuilt,
+        Cluster = "cluster",
     }
 
     pub enum OnStoreError {
@@ -192,6 +192,15 @@ impl Limit {
                 "count",
                 "`count` is of answers, and `concurrent` counts calls without one",
             );
+        }
+        if self.concurrent.is_some() && self.scope == Scope::Cluster {
+            conflict(
+                "scope",
+                "`concurrent` is counted on one node: a gateway that dies would never give its places back",
+            );
+        }
+        if self.scope != Scope::Cluster {
+            conflict("on_store_error", "`on_store_error` needs `scope: cluster`");
         }
         if self.algorithm != Algorithm::TokenBucket {
             conflict("burst", "`burst` needs `algorithm: token_bucket`");

@@ -7,6 +7,7 @@ use super::bucket::{Bucket, Fill};
 use super::decision::Decision;
 use super::key::Key;
 use super::places::{Place, Places};
+use super::shared::Taken;
 use super::sliding::{Receipt, Sliding};
 use super::table::Table;
 use crate::base::units::Rate;
@@ -43,25 +44,17 @@ pub(super) enum Hold {
     /// A place in the bucket, until it is known whether the call failed.
     Held,
     Place(Place),
+    /// What the call has taken in Redis.
+    Shared(Box<Taken>),
 }
 
 impl Count {
     pub(super) fn windows(rates: &[Rate], max_keys: u32) -> Self {
-        let mut widths: Vec<_> = rates.iter().map(|rate| rate.window).collect();
-        widths.sort_unstable();
-        widths.dedup();
-        let tables = widths.iter().map(|width| {
-            let alike = rates.iter().filter(|rate| rate.window == *width);
-            let most = alike.map(|rate| rate.count).max().unwrap_or(1);
-            Table::new(Sliding::new(most, *width), max_keys)
-        });
-        let tiers = rates.iter().filter_map(|rate| {
-            let table = widths.binary_search(&rate.window).ok()?;
-            Some((table, u64::from(rate.count)))
-        });
+        let (meters, tiers) = meters(rates);
+        let tables = meters.iter().map(|meter| Table::new(*meter, max_keys));
         Self::Windows {
             tables: tables.collect(),
-            tiers: tiers.collect(),
+            tiers,
         }
     }
 
@@ -164,6 +157,23 @@ impl Count {
             table.update_if_here(key, step);
         }
     }
+}
+
+/// A meter for each width of these rates, and of each rate its meter's number and its count.
+pub(super) fn meters(rates: &[Rate]) -> (Vec<Sliding>, Box<[(usize, u64)]>) {
+    let mut widths: Vec<_> = rates.iter().map(|rate| rate.window).collect();
+    widths.sort_unstable();
+    widths.dedup();
+    let meters = widths.iter().map(|width| {
+        let alike = rates.iter().filter(|rate| rate.window == *width);
+        let most = alike.map(|rate| rate.count).max().unwrap_or(1);
+        Sliding::new(most, *width)
+    });
+    let tiers = rates.iter().filter_map(|rate| {
+        let meter = widths.binary_search(&rate.window).ok()?;
+        Some((meter, u64::from(rate.count)))
+    });
+    (meters.collect(), tiers.collect())
 }
 
 #[expect(

@@ -9,6 +9,7 @@ use super::decision::Decision;
 use super::headers::Names;
 use super::key::Key;
 use super::rule::Limit;
+use super::shared::End;
 
 /// A limit's word on a call.
 #[derive(Debug)]
@@ -47,8 +48,13 @@ impl Counted {
         if !self.is_holding() {
             return;
         }
-        self.release();
-        self.decision = self.limit.look_again(self.tier, self.key, self.at_millis);
+        self.decision = match self.release_shared(End::Undone, 0) {
+            Some(decision) => decision,
+            None => {
+                self.release();
+                self.limit.look_again(self.tier, self.key, self.at_millis)
+            }
+        };
     }
 
     /// The answer is known, so long after the call. Where only failures count, a success takes its call
@@ -57,14 +63,24 @@ impl Counted {
         if !self.limit.counts_failures() || !self.is_holding() {
             return;
         }
-        match failed {
-            true => self.fail(),
-            false => self.release(),
-        }
-        let now = self.at_millis + after_millis;
+        let end = match failed {
+            true => End::Failed,
+            false => End::Undone,
+        };
+        let left = match self.release_shared(end, after_millis) {
+            Some(decision) => decision,
+            None => {
+                match failed {
+                    true => self.fail(),
+                    false => self.release(),
+                }
+                let now = self.at_millis + after_millis;
+                self.limit.look_again(self.tier, self.key, now)
+            }
+        };
         self.decision = Decision {
             admitted: true,
-            ..self.limit.look_again(self.tier, self.key, now)
+            ..left
         };
     }
 
@@ -77,6 +93,17 @@ impl Counted {
 
     fn is_holding(&self) -> bool {
         !matches!(self.hold, Hold::Nothing)
+    }
+
+    /// Ends what the call holds in Redis, if it is there that it was counted; and what is left.
+    fn release_shared(&mut self, end: End, after_millis: u64) -> Option<Decision> {
+        match mem::replace(&mut self.hold, Hold::Nothing) {
+            Hold::Shared(taken) => Some(taken.end(end, after_millis)),
+            hold => {
+                self.hold = hold;
+                None
+            }
+        }
     }
 
     fn release(&mut self) {
@@ -100,10 +127,13 @@ impl Counted {
 impl Drop for Counted {
     /// A call that ends without an answer counts as failed: who hangs up must not try for nothing.
     fn drop(&mut self) {
-        match self.hold {
+        match &self.hold {
             Hold::Place(_) => self.release(),
             Hold::Held => self.fail(),
-            Hold::Nothing | Hold::Windows(_) | Hold::Bucket => {}
+            Hold::Shared(taken) if taken.is_held() => {
+                self.release_shared(End::Failed, 0);
+            }
+            Hold::Nothing | Hold::Windows(_) | Hold::Bucket | Hold::Shared(_) => {}
         }
     }
 }

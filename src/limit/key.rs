@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
 use http::HeaderMap;
+use smallvec::SmallVec;
 
 use super::config::Part;
 use crate::base::net;
@@ -81,14 +82,40 @@ impl Keys {
     /// own: all calls without it share it.
     pub(super) fn key(&self, parts: &Parts) -> (Key, bool) {
         let mut hasher = self.seed.build_hasher();
+        let whole = self.hash(parts, &mut hasher);
+        (Key::new(hasher.finish()), whole)
+    }
+
+    /// What the key is made of, without the seed: the same bytes in every gateway.
+    pub(super) fn bytes(&self, parts: &Parts) -> SmallVec<[u8; 64]> {
+        let mut bytes = Bytes::default();
+        self.hash(parts, &mut bytes);
+        bytes.0
+    }
+
+    fn hash(&self, parts: &Parts, hasher: &mut impl Hasher) -> bool {
         let mut whole = true;
         for part in &self.by {
-            let there = part.hash(parts, self.ipv6_prefix, &mut hasher);
+            let there = part.hash(parts, self.ipv6_prefix, hasher);
             // Keeps a missing part and an empty one apart.
-            there.hash(&mut hasher);
+            there.hash(hasher);
             whole &= there;
         }
-        (Key::new(hasher.finish()), whole)
+        whole
+    }
+}
+
+/// Takes down what is hashed.
+#[derive(Default)]
+struct Bytes(SmallVec<[u8; 64]>);
+
+impl Hasher for Bytes {
+    fn finish(&self) -> u64 {
+        0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 }
 

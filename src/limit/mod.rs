@@ -12,12 +12,17 @@ pub mod headers;
 mod key;
 mod meter;
 mod places;
+mod question;
 mod rule;
+mod shared;
 mod sliding;
+mod store;
 mod table;
 mod tier;
 
 pub use counted::Counted;
 pub use decision::Decision;
 pub use key::{Caller, Parts, User};
+pub use question::{Asked, Question};
 pub use rule::{Limit, Outcome};
+pub use store::{OpenError, Store};

@@ -10,6 +10,9 @@ use super::decision::Decision;
 use super::headers::Names;
 use super::key::{Key, Keys, Parts};
 use super::places::Places;
+use super::question::{Asked, Question};
+use super::shared::Shared;
+use super::store::Store;
 use super::tier::{self, Tier};
 
 /// Counts calls; shared by all routes that name it, and kept over a reload that leaves it as it is.
@@ -22,7 +25,9 @@ pub struct Limit {
     failures: bool,
     /// The highest first; the last is everyone's.
     tiers: Box<[Tier]>,
+    /// Also where it is counted in Redis: for the time without.
     count: Count,
+    shared: Option<Arc<Shared>>,
 }
 
 /// What a limit has to say about a call.
@@ -65,8 +70,26 @@ impl Limit {
             failures,
             tiers,
             count,
+            shared: None,
             name,
         })
+    }
+
+    /// The same, counted in this store where its scope is the cluster. `place` tells limits apart that are
+    /// written in routes.
+    pub fn counted_in(
+        self,
+        store: Option<&Arc<Store>>,
+        place: u64,
+        config: &config::Limit,
+    ) -> Self {
+        let shared = store
+            .filter(|_| config.scope == config::Scope::Cluster)
+            .and_then(|store| Shared::new(&self.name, place, config, store.clone()));
+        Self {
+            shared: shared.map(Arc::new),
+            ..self
+        }
     }
 
     pub fn name(&self) -> &Arc<str> {
@@ -85,6 +108,28 @@ impl Limit {
         self.each(parts, now_millis, |tier, key| {
             (self.count.look(tier, key, now_millis), Hold::Nothing)
         })
+    }
+
+    /// Decides on a call, or only looks at it; where it is counted elsewhere, says what to ask.
+    pub fn ask(self: &Arc<Self>, parts: &Parts, looks: bool, now_millis: u64) -> Asked {
+        let Some(shared) = &self.shared else {
+            return Asked::Told(match looks {
+                false => self.decide(parts, now_millis),
+                true => self.look(parts, now_millis),
+            });
+        };
+        match self.place(parts) {
+            Ok((tier, key)) => Asked::Far(Box::new(Question {
+                limit: Arc::clone(self),
+                shared: shared.clone(),
+                name: shared.key(&self.keys.bytes(parts)),
+                key,
+                tier,
+                looks,
+                now_millis,
+            })),
+            Err(lacking) => Asked::Told(self.lacking(lacking, now_millis)),
+        }
     }
 
     /// Is it decided after authentication only?
@@ -119,14 +164,41 @@ impl Limit {
         at_millis: u64,
         decide: impl FnOnce(usize, Key) -> (Decision, Hold),
     ) -> Outcome {
+        match self.place(parts) {
+            Ok((tier, key)) => self.decided((tier, key), at_millis, decide(tier, key)),
+            Err(outcome) => self.lacking(outcome, at_millis),
+        }
+    }
+
+    /// Where the call is counted: its tier and its key. Errors: it lacks a part of the key, which decides.
+    fn place(&self, parts: &Parts) -> Result<(usize, Key), Lacking> {
         let (key, whole) = self.keys.key(parts);
         let tier = tier::of(&self.tiers, parts.caller);
-        let (decision, hold) = match (whole, self.on_missing) {
-            (true, _) | (false, OnMissing::Share) => decide(tier, key),
-            (false, OnMissing::Skip) => return Outcome::Skipped,
-            (false, OnMissing::Deny) if self.is_shadow() => (Decision::LACKING, Hold::Nothing),
-            (false, OnMissing::Deny) => return Outcome::Denied,
-        };
+        match (whole, self.on_missing) {
+            (true, _) | (false, OnMissing::Share) => Ok((tier, key)),
+            (false, OnMissing::Skip) => Err(Lacking::Skipped),
+            (false, OnMissing::Deny) if self.is_shadow() => Err(Lacking::Watched(tier, key)),
+            (false, OnMissing::Deny) => Err(Lacking::Denied),
+        }
+    }
+
+    fn lacking(self: &Arc<Self>, lacking: Lacking, at_millis: u64) -> Outcome {
+        match lacking {
+            Lacking::Skipped => Outcome::Skipped,
+            Lacking::Denied => Outcome::Denied,
+            Lacking::Watched(tier, key) => {
+                let told = (Decision::LACKING, Hold::Nothing);
+                self.decided((tier, key), at_millis, told)
+            }
+        }
+    }
+
+    fn decided(
+        self: &Arc<Self>,
+        (tier, key): (usize, Key),
+        at_millis: u64,
+        (decision, hold): (Decision, Hold),
+    ) -> Outcome {
         Outcome::Decided(Counted {
             limit: Arc::clone(self),
             decision,
@@ -136,6 +208,13 @@ impl Limit {
             at_millis,
         })
     }
+}
+
+/// What becomes of a call that lacks a part of the key.
+enum Lacking {
+    Skipped,
+    Denied,
+    Watched(usize, Key),
 }
 
 /// The counts are not shown: they may be millions.

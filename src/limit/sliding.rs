@@ -167,6 +167,22 @@ impl Sliding {
         self.used(tally).div_ceil(self.width)
     }
 
+    /// Milliseconds.
+    pub(super) fn width(&self) -> u64 {
+        self.width
+    }
+
+    /// What the script that counts in Redis needs: the width, the most calls, and how many windows a clock
+    /// may be behind.
+    pub(super) fn arguments(&self) -> [i64; 3] {
+        [self.width as i64, self.most as i64, self.late as i64]
+    }
+
+    /// The receipt of a call that was counted last in this state.
+    pub(super) fn receipt_at(&self, state: u64) -> Receipt {
+        Receipt(state >> (2 * self.bits))
+    }
+
     fn admits(&self, count: u64, tally: &Tally) -> bool {
         self.used(tally) + self.width <= count * self.width
     }

@@ -17,7 +17,8 @@ use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
 use crate::base::yaml::At;
 use crate::config::{self, Config};
-use crate::limit::{self, Limit};
+use crate::limit::config::Scope;
+use crate::limit::{self, Limit, Store};
 use crate::policy::{Keys, Names, Pipeline};
 use crate::route::Router;
 use crate::route::method::MethodSet;
@@ -87,6 +88,16 @@ struct Parts<'a> {
     api_keys: Option<&'a ApiKeys>,
     issuers: Vec<(&'a str, Issuer)>,
     tokens: &'a Arc<TokenCache>,
+    store: Option<&'a Arc<Store>>,
+}
+
+/// A route, as its policies need to know it.
+struct About<'a> {
+    name: &'a Arc<str>,
+    parameters: &'a [&'a str],
+    methods: MethodSet,
+    /// What tells it from others, on all gateways.
+    place: u64,
 }
 
 impl<'a> Parts<'a> {
@@ -99,7 +110,10 @@ impl<'a> Parts<'a> {
         let mut limits = HashMap::new();
         for (name, keys) in config.limits.iter() {
             let name = name.value.as_str();
-            let make = || Limit::new(name.into(), keys);
+            let make = || {
+                let limit = Limit::new(name.into(), keys)?;
+                Some(limit.counted_in(shared.store.as_ref(), 0, keys))
+            };
             limits.extend(
                 kept.limits
                     .keep(name, keys, make)
@@ -131,6 +145,7 @@ impl<'a> Parts<'a> {
             kept: RefCell::new(kept),
             api_keys: shared.api_keys.as_ref(),
             tokens: &shared.tokens,
+            store: shared.store.as_ref(),
         }
     }
 
@@ -146,14 +161,21 @@ impl<'a> Parts<'a> {
         let keys = self.config.policies(route);
         let parameters = route.matches.path.value.names();
         let methods = route.matches.methods();
-        let pipeline = self.pipeline(&name, &keys, &parameters, methods, report);
+        let place = identity(route);
+        let about = About {
+            name: &name,
+            parameters: &parameters,
+            methods,
+            place,
+        };
+        let pipeline = self.pipeline(&keys, &about, report);
         let target = self.target(route, &parameters, report);
         // What is wrong with the match has been told when the file was checked.
         let matcher = route.matches.compile(&mut Report::default())?;
         Some((
             matcher,
             Route {
-                identity: identity(route),
+                identity: place,
                 meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,
@@ -164,31 +186,39 @@ impl<'a> Parts<'a> {
     }
 
     fn unrouted(&self, keys: &Keys, report: &mut Report) -> Pipeline {
-        self.pipeline(&"".into(), keys, &[], MethodSet::ANY, report)
+        let about = About {
+            name: &"".into(),
+            parameters: &[],
+            methods: MethodSet::ANY,
+            place: 0,
+        };
+        self.pipeline(keys, &about, report)
     }
 
-    fn pipeline(
-        &self,
-        name: &Arc<str>,
-        keys: &Keys,
-        parameters: &[&str],
-        methods: MethodSet,
-        report: &mut Report,
-    ) -> Pipeline {
+    fn pipeline(&self, keys: &Keys, about: &About, report: &mut Report) -> Pipeline {
+        let About { name, place, .. } = *about;
         let own_limit = |keys: &limit::config::Limit| {
-            let make = || Limit::new(name.clone(), keys);
+            let make = || {
+                let limit = Limit::new(name.clone(), keys)?;
+                Some(limit.counted_in(self.store, place, keys))
+            };
             let mut kept = self.kept.borrow_mut();
-            kept.limits.keep(&format!("in {name}"), keys, make)
+            let known = match keys.scope {
+                Scope::Node => format!("in {name}"),
+                // Other gateways know its count by the place, too.
+                Scope::Cluster => format!("in {name} {place:x}"),
+            };
+            kept.limits.keep(&known, keys, make)
         };
         let names = Names {
-            parameters,
+            parameters: about.parameters,
             limits: &|name| self.limits.get(name).cloned(),
             limit_names: &self.limit_names,
             own_limit: &own_limit,
             issuers: &self.issuers,
             api_keys: self.api_keys,
             tokens: self.tokens,
-            methods,
+            methods: about.methods,
         };
         Pipeline::compile(keys, &names, report)
     }

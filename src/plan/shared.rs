@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::base::report::{Code, Problem, Report};
 use crate::config::Config;
 use crate::identity::config::Identity;
+use crate::limit::Store;
 use crate::policy::auth::BUILT_IN;
 use crate::tls::Outward;
 use crate::token::{ApiKeys, Issuer, KeyRing, TokenCache, Verifier};
@@ -21,6 +22,8 @@ pub struct Shared {
     pub issuers: Vec<(String, Issuer)>,
     /// Tokens that were verified a moment ago.
     pub tokens: Arc<TokenCache>,
+    /// Where limits of `scope: cluster` are counted.
+    pub store: Option<Arc<Store>>,
     /// Where the built-in upstream `identity` listens.
     pub identity: Option<SocketAddr>,
     /// What is known of upstreams.
@@ -55,6 +58,7 @@ impl Shared {
                 issuers: others.collect(),
                 api_keys: None,
                 tokens: Arc::default(),
+                store: None,
                 identity: None,
                 upstreams: Arc::default(),
                 folder: None,
@@ -73,6 +77,7 @@ impl Shared {
             issuers: std::iter::once(built_in).chain(others).collect(),
             api_keys: Some(ApiKeys::default()),
             tokens: Arc::default(),
+            store: None,
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
             upstreams: Arc::default(),
             folder: None,

@@ -8,13 +8,14 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use schemars::{Schema, SchemaGenerator, json_schema};
+use smallvec::SmallVec;
 
-use super::{Call, Findings, Keys, Names, Policy, Verdict};
+use super::{Call, Findings, Keys, Names, Policy, Then, Verdict};
 use crate::base::decode::{self, Decode};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node};
-use crate::limit::{self, Caller, Counted, Limit, Outcome, Parts, User};
+use crate::limit::{self, Asked, Caller, Counted, Limit, Outcome, Parts, User};
 use crate::token::Principal;
 
 /// The limits that a route names or holds.
@@ -39,20 +40,20 @@ impl Use {
 
 /// Limits by address, route, header or nothing.
 #[derive(Debug)]
-pub struct BeforeAuth(Vec<Arc<Limit>>);
+pub struct BeforeAuth(Arc<[Arc<Limit>]>);
 
 /// Limits by user, API key or claim, and those that a role raises.
 #[derive(Debug)]
-pub struct AfterAuth(Vec<Arc<Limit>>);
+pub struct AfterAuth(Arc<[Arc<Limit>]>);
 
 impl Policy for BeforeAuth {
     fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Option<Self> {
         let limits = of_route(keys, names, report, false);
-        (!limits.is_empty()).then_some(Self(limits))
+        (!limits.is_empty()).then(|| Self(limits.into()))
     }
 
     fn request(&self, call: &mut Call) -> Verdict {
-        count(&self.0, call)
+        count(&self.0, 0, false, call)
     }
 }
 
@@ -60,11 +61,11 @@ impl Policy for AfterAuth {
     fn compile(keys: &Keys, names: &Names, _: &mut Report) -> Option<Self> {
         // What is wrong with the names has been told by the first of the two.
         let limits = of_route(keys, names, &mut Report::default(), true);
-        (!limits.is_empty()).then_some(Self(limits))
+        (!limits.is_empty()).then(|| Self(limits.into()))
     }
 
     fn request(&self, call: &mut Call) -> Verdict {
-        count(&self.0, call)
+        count(&self.0, 0, false, call)
     }
 }
 
@@ -129,9 +130,9 @@ fn of_route(keys: &Keys, names: &Names, report: &mut Report, after_auth: bool) -
     limits
 }
 
-/// Asks each limit in turn. Once one refuses, the others are only looked at: the client is told of all that
-/// it has to wait for, and no limit counts a call that another one refused.
-fn count(limits: &[Arc<Limit>], call: &mut Call) -> Verdict {
+/// Asks each limit in turn, from the one of this number. Once one has `refused`, the others are only looked at:
+/// the client is told of all that it has to wait for, and no limit counts a call that another one refused.
+fn count(limits: &Arc<[Arc<Limit>]>, from: usize, refused: bool, call: &mut Call) -> Verdict {
     let principal = call.findings.principal.as_deref();
     let parts = Parts {
         client: call.client.address,
@@ -140,29 +141,60 @@ fn count(limits: &[Arc<Limit>], call: &mut Call) -> Verdict {
         caller: principal.map(|principal| principal as &dyn Caller),
     };
     let counted = &mut call.findings.counted;
-    let mut refused = false;
-    for limit in limits {
-        let outcome = match refused {
-            false => limit.decide(&parts, call.now_millis),
-            true if limit.is_shadow() => continue,
-            true => limit.look(&parts, call.now_millis),
+    let mut refused = refused;
+    for (number, limit) in limits.iter().enumerate().skip(from) {
+        if refused && limit.is_shadow() {
+            continue;
+        }
+        let outcome = match limit.ask(&parts, refused, call.now_millis) {
+            Asked::Told(outcome) => outcome,
+            Asked::Far(question) => {
+                let limits = limits.clone();
+                return Verdict::Wait(Box::pin(async move {
+                    let outcome = question.answer().await;
+                    let then: Then = Box::new(move |call| {
+                        match note(outcome, refused, &mut call.findings.counted) {
+                            Ok(refused) => count(&limits, number + 1, refused, call),
+                            Err(verdict) => verdict,
+                        }
+                    });
+                    then
+                }));
+            }
         };
-        match outcome {
-            Outcome::Decided(decided) => {
-                refused |= decided.refuses();
-                counted.push(decided);
-            }
-            Outcome::Skipped => {}
-            Outcome::Denied if refused => {}
-            Outcome::Denied => {
-                let reply = Reply::refuse(Refusal::Forbidden).reason("limit_key_missing");
-                return Verdict::refuse(reply);
-            }
+        match note(outcome, refused, counted) {
+            Ok(now) => refused = now,
+            Err(verdict) => return verdict,
         }
     }
-    if !refused {
-        return Verdict::Continue;
+    match refused {
+        false => Verdict::Continue,
+        true => refuse(counted),
     }
+}
+
+/// Keeps what a limit said: is the call refused by now? `Err` ends it at once.
+fn note(
+    outcome: Outcome,
+    refused: bool,
+    counted: &mut SmallVec<[Counted; 2]>,
+) -> Result<bool, Verdict> {
+    match outcome {
+        Outcome::Decided(decided) => {
+            let refuses = decided.refuses();
+            counted.push(decided);
+            Ok(refused || refuses)
+        }
+        Outcome::Skipped => Ok(refused),
+        Outcome::Denied if refused => Ok(true),
+        Outcome::Denied => {
+            let reply = Reply::refuse(Refusal::Forbidden).reason("limit_key_missing");
+            Err(Verdict::refuse(reply))
+        }
+    }
+}
+
+fn refuse(counted: &mut SmallVec<[Counted; 2]>) -> Verdict {
     counted.iter_mut().for_each(Counted::give_back);
     let refusing = counted.iter().filter(|counted| counted.refuses());
     let longest = refusing

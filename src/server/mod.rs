@@ -21,6 +21,7 @@ use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
 use crate::identity::Identity;
+use crate::limit::Store;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
@@ -118,7 +119,12 @@ impl Assembly {
             let name = issuer.name().to_owned();
             (name, Issuer::Foreign(Arc::clone(issuer)))
         });
+        let store = config.redis.given();
+        let store = store
+            .map(|redis| Store::start(redis.url.0.reveal(), redis.timeout))
+            .transpose()?;
         let shared = Shared {
+            store: store.map(Arc::new),
             api_keys: identity.as_ref().map(Identity::api_keys),
             issuers: own.chain(others).collect(),
             tokens: Arc::default(),

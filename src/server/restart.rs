@@ -8,7 +8,7 @@ use crate::config::Config;
 /// configuration is put in place: half of it would be one that nobody wrote.
 pub fn check(current: &Config, next: &Config, source: &str, report: &mut Report) {
     let (server, next_server) = (&current.server, &next.server);
-    let parts: [(&[&str], bool); 7] = [
+    let parts: [(&[&str], bool); 8] = [
         (
             &["server", "threads"],
             server.threads == next_server.threads,
@@ -21,6 +21,7 @@ pub fn check(current: &Config, next: &Config, source: &str, report: &mut Report)
         (&["identity"], current.identity == next.identity),
         (&["issuers"], current.issuers == next.issuers),
         (&["admin"], current.admin == next.admin),
+        (&["redis"], current.redis == next.redis),
         (&["telemetry"], current.telemetry == next.telemetry),
     ];
     for (path, same) in parts {

@@ -99,10 +99,15 @@ fn what_has_no_meaning_beside_the_rest_is_told_at_its_line() {
 }
 
 #[test]
-fn what_is_not_built_is_refused_and_not_ignored() {
-    for unbuilt in ["scope: cluster", "on_store_error: deny"] {
-        let (_, problems) = read(&format!("rate: 1/1s\n{unbuilt}"));
-        assert_eq!(problems.len(), 1, "{unbuilt}: {problems:?}");
-        assert!(problems[0].contains("is not built yet"), "{problems:?}");
+fn what_is_counted_for_all_is_a_rate_and_only_that_asks_what_if_the_store_fails() {
+    for (wrong, why) in [
+        ("concurrent: 1\nscope: cluster", "give its places back"),
+        ("rate: 1/1s\non_store_error: deny", "needs `scope: cluster`"),
+    ] {
+        let (_, problems) = read(wrong);
+        assert_eq!(problems.len(), 1, "{wrong}: {problems:?}");
+        assert!(problems[0].contains(why), "{problems:?}");
     }
+    let (_, problems) = read("rate: 1/1s\nscope: cluster\non_store_error: deny");
+    assert_eq!(problems, Vec::<String>::new());
 }

@@ -13,6 +13,7 @@ use crate::support::wait::{until, wait_for};
 
 mod at_once;
 mod bursts;
+mod cluster;
 mod failures;
 mod keys;
 mod roles;
