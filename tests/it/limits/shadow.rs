@@ -22,18 +22,14 @@ fn a_limit_that_watches_reports_and_never_refuses_nor_tells() {
     assert_eq!(call(&airside, "/lacking", one).status, 200);
     assert_eq!(origin.count(), 5);
     let log = airside.wait_for_access_log(5);
-    let told: Vec<_> = log
-        .iter()
-        .map(|line| {
-            (
-                line["limit"].as_str().unwrap(),
-                line["decision"].as_str().unwrap(),
-            )
-        })
-        .collect();
-    assert_eq!(told[1], ("trial", "admitted"));
-    assert_eq!(told[2..4], [("trial", "shadow_refused"); 2]);
-    assert_eq!(told[4], ("lacking", "shadow_refused"));
+    // Two requests that follow each other may be noted in the other order.
+    let told = |limit: &str, decision: &str| {
+        let is = |line: &&serde_json::Value| line["limit"] == limit && line["decision"] == decision;
+        log.iter().filter(is).count()
+    };
+    assert_eq!(told("trial", "shadow_refused"), 2, "{log:?}");
+    assert_eq!(told("lacking", "shadow_refused"), 1, "{log:?}");
+    assert!(told("trial", "admitted") >= 1, "{log:?}");
 }
 
 #[test]
@@ -51,6 +47,6 @@ fn a_limit_that_watches_stands_beside_one_that_does_not() {
     assert_refused(&refused, 429, "rate_limited");
     assert!(!refused.header("ratelimit").contains("trial"));
     let log = airside.wait_for_access_log(4);
-    assert_eq!(log[3]["limit"], "real");
-    assert_eq!(log[3]["decision"], "refused");
+    let refused = log.iter().find(|line| line["decision"] == "refused");
+    assert_eq!(refused.unwrap()["limit"], "real");
 }
