@@ -106,11 +106,14 @@ impl Airside {
         self.daemon.stderr()
     }
 
-    /// The lines of the access log so far, where it goes to the standard output.
+    /// The lines of the access log so far, where it goes to the standard output, by when their requests
+    /// came: two that follow each other may be written in the other order.
     pub fn access_log(&self) -> Vec<Value> {
         let stdout = self.daemon.stdout();
         let lines = stdout.lines().map(serde_json::from_str);
-        lines.filter_map(Result::ok).collect()
+        let mut lines: Vec<Value> = lines.filter_map(Result::ok).collect();
+        lines.sort_by_key(|line| line["ts"].as_str().unwrap_or_default().to_owned());
+        lines
     }
 
     /// Waits until the access log has `count` lines, which are written in batches.
