@@ -20,7 +20,7 @@ const PHASE: Duration = Duration::from_secs(4);
 const SIGNINS_A_SECOND: u32 = 200;
 const GETS_A_SECOND: u32 = 150;
 const MOST: f64 = 1.5;
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 5;
 
 /// Connections of one client that are kept.
 #[derive(Clone)]
