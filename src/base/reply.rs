@@ -41,6 +41,7 @@ pub enum Refusal {
     NotImplemented,
     ExpectationFailed,
     Misdirected,
+    TooSlow,
     Internal,
 }
 
@@ -152,6 +153,7 @@ impl Refusal {
             Self::NotImplemented => (501, "bad_request", "This method is not implemented"),
             Self::ExpectationFailed => (417, "bad_request", "This expectation can't be met"),
             Self::Misdirected => (421, "bad_request", "This connection is not for that host"),
+            Self::TooSlow => (408, "bad_request", "The request took too long to arrive"),
             Self::Internal => (500, "internal", "Something went wrong here"),
         }
     }
@@ -160,7 +162,7 @@ impl Refusal {
     pub const fn grpc_status(self) -> u8 {
         match self {
             Self::BadRequest | Self::UriTooLong | Self::ExpectationFailed => 3,
-            Self::UpstreamTimeout => 4,
+            Self::UpstreamTimeout | Self::TooSlow => 4,
             Self::Forbidden => 7,
             Self::RateLimited | Self::BodyTooLarge | Self::HeadersTooLarge => 8,
             Self::NoRoute | Self::MethodNotAllowed | Self::NotImplemented => 12,

@@ -140,6 +140,7 @@ impl Read {
     fn new(mut loaded: config::Loaded) -> Self {
         if let Some(config) = &loaded.config {
             plan::compile(config, &Shared::offline(config), None, &mut loaded.report);
+            server::files::check(config, server::files::most(), &mut loaded.report);
             config::advise(config, &mut loaded.report);
         }
         loaded.report = std::mem::take(&mut loaded.report).sorted();

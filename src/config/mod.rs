@@ -65,14 +65,22 @@ keys! {
     }
 
     pub struct ServerLimits {
-        pub connections: Option<u32>; unbuilt,
+        /// Connections of clients at once; above, they are closed. Left out: 10,000, or what the limit of open files allows.
+        pub connections: Option<At<u32>>,
+        /// Of one address at once, or of one /64 of IPv6; trusted proxies are not counted so.
+        pub connections_per_ip: u32 = 1_000,
         /// The longest request target: 414 above.
         pub uri: ByteSize = ByteSize(8 << 10),
         /// The largest request head: 431 above.
         pub headers: ByteSize = ByteSize(32 << 10),
-        pub header_timeout: Option<Duration>; unbuilt,
-        /// How long a kept connection may be idle; whole seconds.
+        /// A request's head must be there so long after its first byte, or after the connection where it is the first.
+        pub header_timeout: Duration = Duration::from_secs(10),
+        /// How long a kept connection may be idle.
         pub idle_timeout: Duration = Duration::from_secs(60),
+        /// In this time a client must send, or take, 1 KiB of a body, or what is left of it.
+        pub body_timeout: Duration = Duration::from_secs(30),
+        /// How long a tunnel, such as a WebSocket, may be silent on both sides.
+        pub tunnel_timeout: Duration = Duration::from_secs(3_600),
     }
 
     pub struct Listener {
@@ -193,10 +201,13 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             connections: None,
+            connections_per_ip: 1_000,
             uri: ByteSize(8 << 10),
             headers: ByteSize(32 << 10),
-            header_timeout: None,
+            header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            tunnel_timeout: Duration::from_secs(3_600),
         }
     }
 }

@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 
 use super::kept::Kept;
 use super::target::{Redirect, Respond, Target};
-use super::{Edge, Forward, Plan, Route, Shared};
+use super::{Edge, Forward, Patience, Plan, Route, Shared};
 use crate::base::networks::Networks;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
@@ -64,8 +65,14 @@ pub fn compile(
             trusted_proxies: Networks::new(trusted),
             max_uri: size(limits.uri.0),
             max_headers: size(limits.headers.0),
-            // Pingora counts whole seconds, and takes 0 as "for ever".
-            idle_timeout: limits.idle_timeout.as_secs().max(1),
+            connections: limits.connections.as_ref().map(|most| most.value),
+            connections_per_ip: limits.connections_per_ip,
+            patience: Patience {
+                header: limits.header_timeout.max(SHORTEST),
+                idle: limits.idle_timeout.max(SHORTEST),
+                body: limits.body_timeout.max(SHORTEST),
+                tunnel: limits.tunnel_timeout.max(SHORTEST),
+            },
         },
         router: Router::new(&matchers),
         routes,
@@ -281,5 +288,7 @@ fn identity(route: &config::Route) -> u64 {
     hasher.finish()
 }
 
+/// Nobody could be as quick as zero.
+const SHORTEST: Duration = Duration::from_millis(10);
 /// The built-in upstream's reserved name.
 const IDENTITY: &str = "identity";

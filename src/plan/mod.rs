@@ -44,8 +44,23 @@ pub struct Edge {
     pub max_uri: usize,
     /// Bytes of all header lines.
     pub max_headers: usize,
-    /// Seconds that a kept connection may be idle.
-    pub idle_timeout: u64,
+    /// Connections at once: in all, where the file says so, and of one address.
+    pub connections: Option<u32>,
+    pub connections_per_ip: u32,
+    pub patience: Patience,
+}
+
+/// How long clients may take, each longer than nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a request's head, as a whole.
+    pub header: Duration,
+    /// Between two requests.
+    pub idle: Duration,
+    /// For each KiB of a body, in both directions.
+    pub body: Duration,
+    /// For a tunnel to say anything.
+    pub tunnel: Duration,
 }
 
 #[derive(Debug)]

@@ -15,6 +15,8 @@ use std::time::Duration;
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
 use tokio::time::{Instant, sleep_until};
 
+use super::slow;
+
 /// A request's alarm; clones are the same one.
 #[derive(Debug, Clone)]
 pub struct Alarm(Arc<State>);
@@ -31,6 +33,8 @@ pub enum Bound {
     Total,
     /// The route's time for the request.
     Route,
+    /// The client's time for a part of the request's body.
+    Client,
 }
 
 #[derive(Debug)]
@@ -159,7 +163,13 @@ impl Default for Alarm {
 
 impl Bound {
     fn of(number: u8) -> Option<Self> {
-        let all = [Self::FirstByte, Self::Idle, Self::Total, Self::Route];
+        let all = [
+            Self::FirstByte,
+            Self::Idle,
+            Self::Total,
+            Self::Route,
+            Self::Client,
+        ];
         all.into_iter().find(|bound| *bound as u8 == number)
     }
 
@@ -170,6 +180,7 @@ impl Bound {
             Self::Idle => "idle_timeout",
             Self::Total => "total_timeout",
             Self::Route => "route_timeout",
+            Self::Client => slow::BODY,
         }
     }
 }

@@ -9,7 +9,7 @@ use pingora::prelude::*;
 use pingora::proxy::Session;
 
 use super::context::Context;
-use crate::base::reply::{PROBLEM_JSON, Reply};
+use crate::base::reply::{PROBLEM_JSON, Refusal, Reply};
 use crate::policy::limits;
 
 /// Answers the request. The route's response policies apply, because a refusal is an answer too.
@@ -69,7 +69,11 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
     if !empty {
         session.write_response_body(Some(body), true).await?;
     }
-    drain(session).await;
+    match context.refusal {
+        // Who is too slow is not waited for.
+        Some(Refusal::TooSlow) => session.set_keepalive(None),
+        _ => drain(session).await,
+    }
     Ok(())
 }
 

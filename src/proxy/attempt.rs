@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::alarm::Bound;
 use super::context::{Context, Stage};
-use super::failure;
+use super::{failure, slow};
 use crate::base::reply::{Refusal, Reply};
 use crate::upstream::balance::Wish;
 use crate::upstream::config::{Balance, RetryOn};
@@ -141,14 +141,14 @@ pub fn set_alarm(context: &Context) {
         return;
     };
     let timeouts = &cluster.settings.timeouts;
+    let within = |within, bound| Some((Instant::now() + within, bound));
     let step = match context.stage {
-        Stage::Sending => None,
-        Stage::Sent => Some((timeouts.first_byte, Bound::FirstByte)),
-        Stage::Answered => Some((timeouts.idle, Bound::Idle)),
+        Stage::Sending => slow::due(context).map(|due| (due, Bound::Client)),
+        Stage::Sent => within(timeouts.first_byte, Bound::FirstByte),
+        Stage::Answered => within(timeouts.idle, Bound::Idle),
         // Who talks through a tunnel, or is silent, is not timed by the request that opened it.
         Stage::Tunnel => return context.alarm.off(),
     };
-    let step = step.map(|(within, bound)| (Instant::now() + within, bound));
     let nearest = step.into_iter().chain(deadline(context));
     match nearest.min_by_key(|(at, _)| *at) {
         Some((at, bound)) => context.alarm.set(at, bound),
@@ -210,8 +210,8 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
     error.set_retry(false);
     let begun = session.response_written().is_some();
     let on = match (context.bound, error.esource(), error.etype()) {
-        // Whose fault it is that the time is up can't be told.
-        (Some(Bound::Total | Bound::Route), _, _) => return,
+        // Whose fault it is that the time is up can't be told, or it is the client's.
+        (Some(Bound::Total | Bound::Route | Bound::Client), _, _) => return,
         (Some(_), _, _) => RetryOn::S504,
         // An unused connection that the server closed before it knew of the request: not a failure of its, and what
         // may be repeated is, on another connection.

@@ -9,6 +9,8 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::alarm::{Alarm, Bound};
+use super::line::{Line, Phase};
+use super::slow::Window;
 use super::traffic::InFlight;
 use crate::base::id::{RequestId, TraceParent};
 use crate::base::net::{self, Client};
@@ -41,6 +43,10 @@ pub struct Context {
     pub alarm: Alarm,
     /// When the pipeline had let it through.
     pub forwarded: Option<Instant>,
+    /// The client's connection, where no other request shares it.
+    pub line: Option<Arc<Line>>,
+    /// In which a part of the body must come, where the bytes of the connection don't tell.
+    pub window: Option<Window>,
     /// How far the present attempt is.
     pub stage: Stage,
     /// Did the server answer that it can't?
@@ -95,7 +101,13 @@ pub enum Id {
 
 impl Context {
     pub fn new(plan: Arc<Plan>, in_flight: InFlight) -> Self {
+        let line = Line::current();
+        if let Some(line) = &line {
+            line.set(Phase::Body);
+        }
         Self {
+            line,
+            window: None,
             plan,
             started: Instant::now(),
             id: Id::Made(RequestId::random()),

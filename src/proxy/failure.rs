@@ -4,8 +4,9 @@ use http::{HeaderValue, header};
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType};
 
-use super::answer;
+use super::alarm::Bound;
 use super::context::Context;
+use super::{answer, slow};
 use crate::base::reply::{Refusal, Reply};
 use crate::upstream::cluster::seconds;
 use crate::upstream::{Cluster, NoLease};
@@ -78,6 +79,9 @@ fn reply(error: &Error, context: &Context, now: u64) -> Option<Reply> {
         && *etype == NO_LEASE
     {
         return Some(no_lease(cluster, why, now));
+    }
+    if context.bound == Some(Bound::Client) || slow::is_to_blame(error) {
+        return Some(Reply::refuse(Refusal::TooSlow).reason(slow::reason(context)));
     }
     if let Some(bound) = context.bound {
         return Some(Reply::refuse(Refusal::UpstreamTimeout).reason(bound.reason()));

@@ -19,7 +19,9 @@ use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::traffic::Traffic;
-use super::{answer, arrival, attempt, destination, failure, forward, intake, record, websocket};
+use super::{
+    answer, arrival, attempt, destination, failure, forward, intake, record, slow, websocket,
+};
 use crate::base::clock::Clock;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
@@ -126,11 +128,11 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        // On every request: after the first one Pingora has no timeout of its own.
-        // Where it has decided to close (HTTP/1.0, or a length beside a transfer encoding: RFC 9112 §6.1), so
+        // Where Pingora has decided to close (HTTP/1.0, or a length beside a transfer encoding: RFC 9112 §6.1), so
         // it stays.
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
-        session.set_keepalive(stays.then_some(context.plan.edge.idle_timeout));
+        session.set_keepalive(stays.then_some(0));
+        slow::begin(session, context);
         arrival::note(session, context);
         let header = session.req_header();
         match self
@@ -164,7 +166,7 @@ impl ProxyHttp for Gateway {
 
     async fn connected_to_upstream(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         _: bool,
         peer: &HttpPeer,
         connection: RawFd,
@@ -173,6 +175,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         if peer::is_own(peer) {
             context.alarm.watch(connection);
+            slow::wait_for_body(session, context);
             attempt::set_alarm(context);
         }
         Ok(())
@@ -226,6 +229,7 @@ impl ProxyHttp for Gateway {
             *body = None;
         }
         context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        slow::came(context, is_end);
         attempt::sent(context, is_end);
         match context.findings.max_body {
             // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
@@ -284,7 +288,7 @@ impl ProxyHttp for Gateway {
             answer::strip_hop_by_hop(response);
         } else if let Some(gate) = &context.gate {
             gate.tunnel();
-            session.set_read_timeout(None);
+            slow::tunnel(context);
         }
         if switched || !response.status.is_informational() {
             context.upgraded = switched;

@@ -11,10 +11,15 @@ mod failure;
 mod forward;
 mod gateway;
 mod intake;
+mod line;
 mod record;
+mod slow;
 mod traffic;
+mod unheard;
 mod websocket;
 
 pub use alarm::Alarm;
 pub use gateway::Gateway;
+pub use line::{Line, Phase};
 pub use traffic::Traffic;
+pub use unheard::{Ledger, Unheard};

@@ -103,7 +103,7 @@ impl Doors {
                 }
             }
         }
-        if self.0.iter().any(|door| door.proxied && door.tls.is_some()) {
+        if self.0.iter().any(|door| door.tls.is_some()) {
             service.endpoints().set_pre_tls_callback(before_tls);
         }
         Ok(())

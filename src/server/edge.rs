@@ -1,54 +1,66 @@
-//! The edge's connections on their way from a listener to HTTP: first bytes, protocol, then the proxy.
+//! The edge's connections on their way from a listener to HTTP: their place, first bytes, protocol, then the proxy.
 
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::{ALPN, PreTlsProcess};
 use pingora::prelude::{Error, Result};
-use pingora::protocols::Stream;
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::protocols::l4::stream::Stream as Plain;
+use pingora::protocols::{GetSocketDigest, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use tokio::time::Instant;
 
+use super::crowd::Crowd;
 use super::door::{Door, Doors};
 use super::opening::{OpeningError, begins_as_http2, take_proxy_header};
+use crate::base::net;
 use crate::plan::Plan;
-use crate::proxy::{Alarm, Gateway};
+use crate::proxy::{Gateway, Ledger};
+
+mod farewell;
+mod frames;
+mod http1;
+mod http2;
+mod one;
+mod timer;
+mod two;
+mod watched;
 
 /// Takes the edge's connections.
 pub struct Edge {
     doors: Arc<Doors>,
-    plan: Arc<ArcSwap<Plan>>,
-    http: Arc<Http>,
-    /// The same, for connections that speak HTTP/2 without TLS.
-    h2c: Arc<Http>,
+    http: Arc<Http<HttpProxy<Gateway>>>,
 }
 
-/// What HTTP/2 connections may ask for.
-#[derive(Debug, Clone, Copy)]
-pub struct Http2Bounds {
-    /// Bytes of all header lines of a request.
-    pub headers: usize,
-    /// How long a connection may be without a stream.
-    pub idle: Duration,
-}
-
-/// Takes the PROXY protocol's header where TLS comes after it.
+/// What comes before TLS: a place for the connection, and the PROXY protocol's header.
 pub struct BeforeTls {
     pub doors: Arc<Doors>,
     pub plan: Arc<ArcSwap<Plan>>,
+    pub crowd: Arc<Crowd>,
 }
 
-/// The proxy, with options of ours.
-struct Http {
-    proxy: Arc<HttpProxy<Gateway>>,
-    options: HttpServerOptions,
-    bounds: Http2Bounds,
+/// The proxy, and what every connection to it needs.
+struct Http<A> {
+    proxy: Arc<A>,
+    plan: Arc<ArcSwap<Plan>>,
+    crowd: Arc<Crowd>,
+    ledger: Ledger,
+}
+
+/// What a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http1,
+    Http2,
 }
 
 impl Edge {
@@ -56,55 +68,48 @@ impl Edge {
         proxy: HttpProxy<Gateway>,
         doors: Arc<Doors>,
         plan: Arc<ArcSwap<Plan>>,
-        bounds: Http2Bounds,
+        crowd: Arc<Crowd>,
+        ledger: Ledger,
     ) -> Self {
-        let proxy = Arc::new(proxy);
-        let http = |h2c| {
-            let mut options = HttpServerOptions::default();
-            options.h2c = h2c;
-            options.h2_idle_timeout = Some(bounds.idle);
-            let proxy = proxy.clone();
-            Arc::new(Http {
-                proxy,
-                options,
-                bounds,
-            })
+        let http = Http {
+            proxy: Arc::new(proxy),
+            plan,
+            crowd,
+            ledger,
         };
         Self {
-            http: http(false),
-            h2c: http(true),
+            http: Arc::new(http),
             doors,
-            plan,
         }
     }
 
+    fn header_timeout(&self) -> Duration {
+        self.http.plan.load().edge.patience.header
+    }
+
     /// The connection after its first bytes, and the protocol that it speaks.
-    async fn open(
-        &self,
-        stream: Stream,
-        door: &Door,
-    ) -> Result<(Stream, &Arc<Http>), OpeningError> {
-        let speaks_tls = stream.get_ssl_digest().is_some();
-        if speaks_tls {
-            let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-            return match http2 || door.http1 {
-                true => Ok((stream, &self.http)),
-                false => Err(OpeningError::Protocol),
+    async fn open(&self, stream: Stream, door: &Door) -> Result<(Stream, Version), OpeningError> {
+        if stream.get_ssl_digest().is_some() {
+            return match (stream.selected_alpn_proto(), door.http1) {
+                (Some(ALPN::H2), _) => Ok((stream, Version::Http2)),
+                (_, true) => Ok((stream, Version::Http1)),
+                (_, false) => Err(OpeningError::Protocol),
             };
-        }
-        if !door.proxied && !door.http2 {
-            return Ok((stream, &self.http));
         }
         let Ok(mut stream) = stream.into_any().downcast::<Plain>() else {
             return Err(OpeningError::Protocol);
         };
-        if door.proxied {
-            take_proxy_header(&mut stream, &self.plan.load().edge.trusted_proxies).await?;
+        let peer = peer(&*stream);
+        if !self.http.crowd.seat(&mut stream, peer) {
+            return Err(OpeningError::Full);
         }
-        let http2 = door.http2 && begins_as_http2(&mut stream).await?;
+        if door.proxied {
+            take_proxy_header(&mut stream, &self.http.plan.load().edge.trusted_proxies).await?;
+        }
+        let http2 = door.http2 && begins_as_http2(&mut stream, self.header_timeout()).await?;
         match (http2, door.http1) {
-            (true, _) => Ok((stream, &self.h2c)),
-            (false, true) => Ok((stream, &self.http)),
+            (true, _) => Ok((stream, Version::Http2)),
+            (false, true) => Ok((stream, Version::Http1)),
             (false, false) => Err(OpeningError::Protocol),
         }
     }
@@ -118,61 +123,65 @@ impl ServerApp for Edge {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let door = self.doors.of(&*stream)?;
+        let opened = Instant::now();
         match self.open(stream, door).await {
-            Ok((stream, http)) => http.process_new(stream, shutdown).await,
-            Err(why) => {
-                // Anybody can cause it: no louder, or anybody could fill the log.
-                log::debug!("a connection was let go: {why}");
-                None
+            Ok((stream, version)) => {
+                let peer = peer(&*stream);
+                match version {
+                    Version::Http1 => self.http.http1(stream, peer, opened, shutdown).await,
+                    Version::Http2 => self.http.http2(stream, peer, shutdown).await,
+                }
             }
+            // Anybody can cause it: no louder, or anybody could fill the log.
+            Err(why) => log::debug!("a connection was let go: {why}"),
         }
+        None
     }
 
     async fn cleanup(&self) {
         tokio::time::sleep(super::LAST_ACCEPTED).await;
-        self.http.http_cleanup().await;
+        self.http.proxy.http_cleanup().await;
     }
 }
 
 #[async_trait]
 impl PreTlsProcess for BeforeTls {
     async fn process(&self, stream: &mut Plain) -> Result<()> {
+        let shut =
+            |why: OpeningError| Error::explain(pingora::ErrorType::HandshakeError, why.to_string());
+        let peer = peer(stream);
+        if !self.crowd.seat(stream, peer) {
+            return Err(shut(OpeningError::Full));
+        }
         if !self.doors.of(stream).is_some_and(|door| door.proxied) {
             return Ok(());
         }
         let plan = self.plan.load_full();
         let taken = take_proxy_header(stream, &plan.edge.trusted_proxies).await;
-        taken.map_err(|why| Error::explain(pingora::ErrorType::HandshakeError, why.to_string()))
+        taken.map_err(shut)
     }
 }
 
-#[async_trait]
-impl HttpServerApp for Http {
-    /// Each request runs under its alarm.
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        Alarm::guard(self.proxy.process_new_http(session, shutdown)).await
-    }
-
-    /// A fresh `H2Options` would lose the bounds that Pingora's own have.
-    fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options.max_concurrent_streams(MAX_STREAMS);
-        options.max_header_list_size(u32::try_from(self.bounds.headers).unwrap_or(u32::MAX));
-        Some(options)
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
-
-    async fn http_cleanup(&self) {
-        self.proxy.http_cleanup().await;
-    }
+/// The address at the other end.
+fn peer(connection: &(impl GetSocketDigest + ?Sized)) -> IpAddr {
+    let digest = connection.get_socket_digest();
+    let peer = digest.as_ref().and_then(|digest| digest.peer_addr());
+    let peer = peer.and_then(|peer| peer.as_inet());
+    peer.map_or(net::UNKNOWN, |peer| peer.ip())
 }
 
-/// At once on one connection; more wait at the client.
-const MAX_STREAMS: u32 = 64;
+/// Runs a request so that its panic is its own. Errors: it panicked, and is no more.
+async fn caught<T>(work: impl Future<Output = T>) -> Result<T, ()> {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        // What the request leaves behind is dropped with it; nothing of it is looked at again.
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => Poll::Ready(Err(())),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

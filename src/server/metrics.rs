@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::crowd::Crowd;
 use super::reload::Reload;
 use crate::base::clock::Clock;
 use crate::identity::Identity;
@@ -19,6 +20,7 @@ pub struct Metrics {
     pub access_log: Arc<AccessLog>,
     pub identity: Option<Identity>,
     pub clock: Clock,
+    pub crowd: Arc<Crowd>,
 }
 
 impl Metrics {
@@ -28,6 +30,7 @@ impl Metrics {
         let plan = self.plan.load();
         write_routes(&mut page, plan.meters());
         write_upstreams(&mut page, &plan.clusters, self.clock.monotonic_millis());
+        self.crowd.write(&mut page);
         self.reload.write(&mut page);
         if let Some(identity) = &self.identity {
             identity.write_metrics(&mut page);

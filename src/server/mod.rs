@@ -24,14 +24,17 @@ use crate::identity::Identity;
 use crate::limit::Store;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
-use crate::proxy::{Gateway, Traffic};
+use crate::proxy::{Gateway, Ledger, Traffic};
 use crate::telemetry::access::AccessLog;
 use crate::token::{self, ForeignVerifier, Issuer, Source};
 use crate::upstream::Registry;
 
 mod axum_app;
+mod calm;
+mod crowd;
 mod door;
 mod edge;
+pub mod files;
 mod handover;
 mod leave;
 mod manager;
@@ -50,8 +53,9 @@ mod watch;
 pub use start::{Origin, StartError};
 
 use axum_app::AxumApp;
+use crowd::{Crowd, Doorkeeper};
 use door::Doors;
-use edge::{BeforeTls, Edge, Http2Bounds};
+use edge::{BeforeTls, Edge};
 use handover::{Handover, RunDir};
 use leave::Leave;
 use metrics::Metrics;
@@ -71,6 +75,7 @@ pub struct Assembly {
     upstreams: Arc<Registry>,
     names: Option<SocketAddr>,
     doors: Arc<Doors>,
+    crowd: Arc<Crowd>,
     apps: Vec<App>,
     reload: Arc<Reload>,
     watched: bool,
@@ -137,13 +142,17 @@ impl Assembly {
         };
         let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
-        let Some(plan) = plan::compile(&config, &shared, None, &mut report) else {
+        let files = files::raise();
+        files::check(&config, files, &mut report);
+        let plan = plan::compile(&config, &shared, None, &mut report);
+        let Some(plan) = plan.filter(|_| !report.has_errors()) else {
             return Err(origin.refuse(report));
         };
         shared.upstreams.commit(&plan.clusters);
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));
+        let crowd = Crowd::new(plan.clone(), files::room(files), clock.clone());
         let watched = origin.file.is_some();
         let reload = Reload::new(
             origin,
@@ -167,6 +176,7 @@ impl Assembly {
             upstreams: shared.upstreams,
             names,
             doors: Arc::new(doors),
+            crowd: Arc::new(crowd),
             apps: Vec::new(),
             config,
         })
@@ -236,17 +246,16 @@ impl Assembly {
             self.access_log.clone(),
         );
         let proxy = http_proxy(&server.configuration, gateway);
-        let limits = &self.config.server.limits;
-        let bounds = Http2Bounds {
-            headers: usize::try_from(limits.headers.0).unwrap_or(usize::MAX),
-            idle: limits.idle_timeout,
-        };
-        let app = Edge::new(proxy, self.doors.clone(), self.plan.clone(), bounds);
-        let mut edge = Service::new("edge".to_owned(), app);
+        let (doors, plan, crowd) = (self.doors.clone(), self.plan.clone(), self.crowd.clone());
+        let ledger = Ledger::new(plan.clone(), self.access_log.clone(), self.clock.clone());
         let before_tls = BeforeTls {
-            doors: self.doors.clone(),
-            plan: self.plan.clone(),
+            doors: doors.clone(),
+            plan: plan.clone(),
+            crowd: crowd.clone(),
         };
+        let app = Edge::new(proxy, doors, plan, crowd, ledger);
+        let mut edge = Service::new("edge".to_owned(), app);
+        edge.set_connection_filter(Arc::new(Doorkeeper(self.crowd.clone())));
         self.doors.add_to(&mut edge, Arc::new(before_tls))?;
         renewal::start(self.doors.certificates(), self.clock.clone());
         edge.threads = Some(self.threads());
@@ -327,6 +336,7 @@ impl Assembly {
                 access_log: self.access_log.clone(),
                 identity: self.identity.clone(),
                 clock: self.clock.clone(),
+                crowd: self.crowd.clone(),
             };
             let token = config.token.as_ref().map(|token| token.value.0.clone());
             let router = admin::router(Parts {
@@ -354,21 +364,11 @@ impl Assembly {
         }
     }
 
-    /// Unused connections to all servers together.
-    fn pool(&self) -> usize {
-        let upstreams = self.config.upstreams.iter();
-        let kept = upstreams.map(|(_, upstream)| {
-            let servers = upstream.servers.value.len();
-            servers * upstream.keepalive.unwrap_or_default() as usize
-        });
-        kept.sum::<usize>().max(1_024)
-    }
-
     fn server_conf(&self) -> ServerConf {
         ServerConf {
             threads: self.threads(),
             // A pool smaller than the concurrency costs a connection a request.
-            upstream_keepalive_pool_size: self.pool(),
+            upstream_keepalive_pool_size: files::kept(&self.config),
             // Ours are bounded by `retry.attempts`, and by `MOST_STALE` in `proxy/attempt.rs`.
             max_retries: 24,
             // `leave` ends the process; Pingora would sleep in full, even when idle.

@@ -25,6 +25,8 @@ pub enum OpeningError {
     Slow,
     #[error("it was closed")]
     Closed,
+    #[error("there are too many")]
+    Full,
     #[error("it does not speak what this listener speaks")]
     Protocol,
 }
@@ -39,7 +41,7 @@ pub async fn take_proxy_header(
     if !peer.is_some_and(|peer| trusted.contains(peer.ip())) {
         return Err(OpeningError::Stranger);
     }
-    let told = in_time(read_header(stream)).await?;
+    let told = in_time(PATIENCE, read_header(stream)).await?;
     // Without one the proxy speaks for itself, as its health checks do.
     if let Some(client) = told {
         let said = SocketDigest::from_raw_fd(stream.as_raw_fd());
@@ -52,9 +54,12 @@ pub async fn take_proxy_header(
 
 /// Does the connection begin as HTTP/2 (RFC 9113 §3.4)? Nothing is consumed. It is asked byte by byte, because
 /// a request of HTTP/1.0 may be shorter than HTTP/2's preface.
-pub async fn begins_as_http2(stream: &mut Stream) -> Result<bool, OpeningError> {
+pub async fn begins_as_http2(
+    stream: &mut Stream,
+    patience: Duration,
+) -> Result<bool, OpeningError> {
     let mut read = Vec::with_capacity(PREFACE.len());
-    in_time(async {
+    in_time(patience.min(PATIENCE), async {
         while read.is_empty() || (PREFACE.starts_with(&read) && read.len() < PREFACE.len()) {
             more(stream, &mut read, PREFACE.len()).await?;
         }
@@ -67,9 +72,10 @@ pub async fn begins_as_http2(stream: &mut Stream) -> Result<bool, OpeningError> 
 
 /// In all, not for each piece: or a byte now and then would hold a connection for hours.
 async fn in_time<T>(
+    patience: Duration,
     work: impl Future<Output = Result<T, OpeningError>>,
 ) -> Result<T, OpeningError> {
-    timeout(PATIENCE, work)
+    timeout(patience, work)
         .await
         .map_err(|_| OpeningError::Slow)?
 }

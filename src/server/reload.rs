@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::start::Origin;
 use super::watch::Stamp;
-use super::{manager, restart};
+use super::{files, manager, restart};
 use crate::admin::Reloads;
 use crate::base::clock::Clock;
 use crate::base::report::Report;
@@ -120,6 +120,7 @@ impl Reload {
         let before = self.plan.load();
         let next = loaded.config.and_then(|config| {
             restart::check(&running.config, &config, &loaded.source, &mut report);
+            files::check(&config, files::most(), &mut report);
             let plan = plan::compile(&config, &self.shared, Some(&before), &mut report);
             config::advise(&config, &mut report);
             plan.map(|plan| (config, plan))

@@ -12,9 +12,11 @@ mod access;
 mod access_log;
 mod advice_model;
 mod alone;
+mod bytes;
 mod config;
 mod connections;
 mod cors;
+mod crowd;
 mod docs;
 mod forwarding;
 mod from_express;
@@ -39,6 +41,7 @@ mod routing_model;
 mod same_way;
 mod servers;
 mod shell;
+mod slow;
 mod store;
 #[expect(
     dead_code,

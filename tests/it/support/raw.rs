@@ -37,6 +37,15 @@ impl Raw {
         Ok(raw)
     }
 
+    /// A connection that was made in a way of its own.
+    pub fn of(stream: TcpStream) -> Self {
+        let mut raw = Self {
+            stream: BufReader::new(stream),
+        };
+        raw.set_patience(PATIENCE);
+        raw
+    }
+
     /// How long a read waits before it fails.
     pub fn set_patience(&mut self, patience: Duration) {
         let stream = self.stream.get_ref();

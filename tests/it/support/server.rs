@@ -30,6 +30,8 @@ pub struct SetUp {
     values: BTreeMap<String, String>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
+    /// The limit of open files, soft and hard.
+    files: Option<u32>,
     folder: TempDir,
 }
 
@@ -53,6 +55,7 @@ impl Airside {
             values,
             environment: Vec::new(),
             arguments: Vec::new(),
+            files: None,
             folder,
         }
     }
@@ -161,6 +164,12 @@ impl SetUp {
         self
     }
 
+    /// Lets the program have so many open files at most.
+    pub fn limit_files(mut self, files: u32) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// A file beside the configuration.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         std::fs::write(self.folder.path().join(name), content).expect("a file can be written");
@@ -195,7 +204,8 @@ impl SetUp {
     /// Runs another command of the program on this configuration, with something to read.
     pub fn command(&self, arguments: &[&str], stdin: &str) -> Output {
         self.write();
-        let mut child = Command::new(PROGRAM)
+        let mut child = self
+            .program()
             .env_remove("AIRSIDE_CONFIG")
             .env("NO_COLOR", "1")
             .current_dir(self.folder.path())
@@ -221,13 +231,23 @@ impl SetUp {
         self.spawn().wait_until_ended(PATIENCE)
     }
 
+    fn program(&self) -> Command {
+        let Some(files) = self.files else {
+            return Command::new(PROGRAM);
+        };
+        // It becomes the program, with its id.
+        let mut command = Command::new("prlimit");
+        command.args([&format!("--nofile={files}"), PROGRAM]);
+        command
+    }
+
     fn spawn(&self) -> Daemon {
         self.write();
         self.spawn_with(&[])
     }
 
     fn spawn_with(&self, arguments: &[&str]) -> Daemon {
-        let mut command = Command::new(PROGRAM);
+        let mut command = self.program();
         command
             .env_remove("AIRSIDE_CONFIG")
             .env("NO_COLOR", "1")
