@@ -23,6 +23,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     no_two_routes_tie(config.routes(), report);
     no_two_names_alike(config.routes(), report);
     addresses_differ(config, report);
+    somebody_may_come(config, report);
     admin_is_guarded(config, report);
     reserved_names(config, report);
     for (name, keys) in config.upstreams.iter() {
@@ -61,6 +62,18 @@ fn listeners_can_be_handed_over(config: &Config, report: &mut Report) {
         );
         let problem = Problem::error(Code::InvalidValue, config.listeners.place, message);
         report.push(problem.help("leave `server.run_dir` out: then there is no `--upgrade`"));
+    }
+}
+
+fn somebody_may_come(config: &Config, report: &mut Report) {
+    let connections = config.server.limits.connections.as_ref();
+    if let Some(connections) = connections.filter(|most| most.value == 0) {
+        let message = "with no connection at all nobody could come in";
+        report.push(Problem::error(
+            Code::InvalidValue,
+            connections.place,
+            message,
+        ));
     }
 }
 

@@ -209,7 +209,7 @@ routes: [{ path: /, respond: { body: a }, auth: public }]
     ] {
         for part in [
             "1000 connections need 1628 open files, and the limit is 1024",
-            "airside.yaml:2:36",
+            "airside.yaml:2:34",
             "ulimit -n 1628",
             "LimitNOFILE=1628",
             "allow 596 connections",

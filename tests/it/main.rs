@@ -38,6 +38,7 @@ mod regressions;
 mod reload;
 mod routing;
 mod routing_model;
+mod safety;
 mod same_way;
 mod servers;
 mod shell;

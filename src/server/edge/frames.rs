@@ -14,6 +14,7 @@ pub struct Frames {
     in_head: bool,
     /// The frame that is being passed over is of a head.
     of_head: bool,
+    is_wrong: bool,
 }
 
 /// What was in some bytes.
@@ -35,6 +36,7 @@ impl Default for Frames {
             seen: 0,
             in_head: false,
             of_head: false,
+            is_wrong: false,
         }
     }
 }
@@ -66,6 +68,11 @@ impl Frames {
         self.seen > 0
     }
 
+    /// Was the first frame none of settings, as it must be (RFC 9113 §3.4)?
+    pub fn is_wrong(&self) -> bool {
+        self.is_wrong
+    }
+
     /// Is a request's head, or its trailers, not all here?
     pub fn in_head(&self) -> bool {
         self.in_head || (self.of_head && self.skip > 0)
@@ -74,6 +81,7 @@ impl Frames {
     fn frame(&mut self, seen: &mut Seen) {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        self.is_wrong |= self.seen == 0 && kind != SETTINGS;
         self.seen = self.seen.saturating_add(1);
         self.of_head = matches!(kind, HEADERS | CONTINUATION);
         match kind {
@@ -91,9 +99,10 @@ impl Frames {
 }
 
 const PREFACE: usize = 24;
-/// RFC 9113 §6.2, §6.4, §6.10.
+/// RFC 9113 §6.2, §6.4, §6.5, §6.10.
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 

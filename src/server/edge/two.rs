@@ -50,6 +50,11 @@ impl Two {
         !self.frames.has_begun() || self.frames.in_head()
     }
 
+    /// Is it no HTTP/2 from its first frame on?
+    pub fn is_wrong(&self) -> bool {
+        self.frames.is_wrong()
+    }
+
     pub fn has_begun(&self) -> bool {
         self.frames.has_begun()
     }

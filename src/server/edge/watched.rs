@@ -124,6 +124,11 @@ impl Watched {
             if two.took(got, &self.crowd) {
                 self.due = None;
             }
+            if two.is_wrong() {
+                two.cut("malformed", &self.crowd);
+                buf.set_filled(before);
+                return Poll::Ready(Err(ErrorKind::InvalidData.into()));
+            }
             return Poll::Ready(read);
         }
         if !two.waits() {
@@ -266,6 +271,11 @@ impl AsyncWrite for Watched {
             return Poll::Ready(Ok(()));
         };
         let flushed = Pin::new(inner).poll_flush(context);
+        if flushed.is_ready() {
+            // All that was written is the system's now.
+            this.write_due = None;
+            this.written = 0;
+        }
         this.written(flushed, |()| 0, context)
     }
 

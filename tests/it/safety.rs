@@ -1,0 +1,41 @@
+//! The page about safety names tests: they must be there.
+
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn each_test_that_the_page_of_safety_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/SAFETY.md")).unwrap();
+    let mut sources = String::new();
+    for folder in ["tests/it", "src/server"] {
+        collect(&root.join(folder), &mut sources);
+    }
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.trim_end_matches('|').rsplit('|').next());
+    let names: Vec<_> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|word| word.contains('_'))
+        .collect();
+    assert!(names.len() > 20, "only {names:?}");
+    for name in names {
+        // What is long is cut off.
+        let known = match name.strip_suffix('…') {
+            Some(beginning) => sources.contains(&format!("fn {beginning}")),
+            None => sources.contains(&format!("fn {name}()")),
+        };
+        let is_file = root.join(format!("tests/it/{name}.rs")).is_file();
+        assert!(known || is_file, "no test is named {name}");
+    }
+}
+
+fn collect(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
