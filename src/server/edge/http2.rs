@@ -34,6 +34,10 @@ struct Streams {
 }
 
 /// What happens next on a connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is gone in a moment, and a box would be an allocation a stream"
+)]
 enum Next {
     Stream(HttpSession),
     /// It was malformed, and is answered.
