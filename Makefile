@@ -21,8 +21,9 @@ build: build-deps ## a release build
 
 test: build-deps test-deps ## all tests, against real servers
 	$(CARGO) test --locked
-# Those that measure time need the machine for themselves.
-	$(CARGO) test --locked --test it -- --ignored alone:: --test-threads=1
+# Those that measure time need the machine for themselves, and the program as it is run.
+	$(CARGO) build --release --locked
+	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored alone:: --test-threads=1
 
 check: build-deps ## formatting and lints
 	$(CARGO) fmt --check

@@ -195,7 +195,7 @@ impl SetUp {
     /// Runs another command of the program on this configuration, with something to read.
     pub fn command(&self, arguments: &[&str], stdin: &str) -> Output {
         self.write();
-        let mut child = Command::new(PROGRAM)
+        let mut child = Command::new(program())
             .env_remove("AIRSIDE_CONFIG")
             .env("NO_COLOR", "1")
             .current_dir(self.folder.path())
@@ -227,7 +227,7 @@ impl SetUp {
     }
 
     fn spawn_with(&self, arguments: &[&str]) -> Daemon {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command
             .env_remove("AIRSIDE_CONFIG")
             .env("NO_COLOR", "1")
@@ -277,7 +277,11 @@ fn is_up(admin: SocketAddr) -> bool {
     answer.is_ok_and(|answer| answer.status == 200)
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_airside");
+/// The program under test: the one that cargo has built with the tests, or another build of it, for what
+/// measures time.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("AIRSIDE_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_airside").into())
+}
 
 #[test]
 fn only_known_names_are_replaced() {
