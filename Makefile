@@ -4,10 +4,11 @@ CARGO ?= cargo
 # Where builds go: cargo's own variable, so that both agree.
 CARGO_TARGET_DIR ?= target
 AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
-# More arguments for `airside demo`.
+# More arguments for `airside demo`, and for the bench (`--only plain --rounds 3`).
 ARGS ?=
+BENCH ?=
 
-.PHONY: help demo build test check load clean-demo build-deps test-deps
+.PHONY: help demo build test check load bench bench-instructions clean-demo build-deps test-deps bench-deps
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,11 +33,20 @@ check: build-deps ## formatting and lints
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)
 
+bench: build bench-deps ## CPU time and latency beside nginx, HAProxy, Caddy and Express (an hour; BENCH=… are passed on)
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/bench.py $(AIRSIDE) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
+
+bench-instructions: build bench-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
+	benches/instructions/count.py $(AIRSIDE)
+
 clean-demo: ## forget what the demo has stored
 	rm -rf demo-data
 
 build-deps:
 	@scripts/install-build-deps
+
+bench-deps:
+	@scripts/install-bench-deps
 
 test-deps:
 	@scripts/install-test-deps
