@@ -12,7 +12,7 @@ BENCH ?=
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## the whole system at once: gateway, identity, two upstreams (ARGS=… are passed on)
 	$(AIRSIDE) demo $(ARGS)
