@@ -7,7 +7,7 @@ AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
 # More arguments for `airside demo`.
 ARGS ?=
 
-.PHONY: help demo build test check load clean-demo build-deps test-deps
+.PHONY: help demo build test check bench-micro load clean-demo build-deps test-deps
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ test: build-deps test-deps ## all tests, against real servers
 check: build-deps ## formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+bench-micro: build-deps ## what a request costs: times and allocations, without a network
+	$(CARGO) bench --locked --bench micro
 
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)
