@@ -11,8 +11,10 @@
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 
+use airside::policy::limits;
 use allocation_counter::measure;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use pingora::http::ResponseHeader;
 
 #[path = "../../benches/micro/scene.rs"]
 mod scene;
@@ -118,4 +120,29 @@ fn an_admitted_request_takes_no_memory_from_its_head_to_the_end_of_its_pipeline(
     );
     assert!(findings.principal.is_some() && findings.origin.is_some());
     assert_eq!(findings.max_body, Some(1 << 20));
+}
+
+#[test]
+fn telling_a_client_of_its_limits_takes_one_allocation_and_two_of_several() {
+    let holder = Holder::new("EdDSA");
+    for (route, own) in [(PUBLIC, 1), (EVERYTHING, 2)] {
+        let findings = Scene::new(&holder, route).pass();
+        let told = allocations(|| {
+            let mut head = ResponseHeader::build(200, Some(8)).unwrap();
+            limits::tell(&findings, &mut head);
+            assert_eq!(head.headers.len(), 2);
+            head
+        });
+        // What the answer's own table takes.
+        let bare = allocations(|| {
+            let mut head = ResponseHeader::build(200, Some(8)).unwrap();
+            for name in ["ratelimit-policy", "ratelimit"] {
+                let name = HeaderName::from_static(name);
+                head.insert_header(name, HeaderValue::from_static("a"))
+                    .unwrap();
+            }
+            head
+        });
+        assert_eq!(told - bare, own, "{route}");
+    }
 }
