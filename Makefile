@@ -8,7 +8,7 @@ AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
 ARGS ?=
 BENCH ?=
 
-.PHONY: help demo build test check load bench bench-instructions clean-demo build-deps test-deps bench-deps
+.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,9 @@ test: build-deps test-deps ## all tests, against real servers
 check: build-deps ## formatting and lints
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+bench-micro: build-deps ## what a request costs: times and allocations, without a network
+	$(CARGO) bench --locked --bench micro
 
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)

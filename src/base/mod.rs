@@ -12,5 +12,6 @@ pub mod reply;
 pub mod report;
 pub mod secret;
 pub mod template;
+pub mod trust;
 pub mod units;
 pub mod yaml;

@@ -26,6 +26,7 @@ mod redis;
 pub use advice::advise;
 pub use check::check;
 pub use load::{Loaded, load, parse};
+pub use redis::Redis;
 
 keys! {
     /// An Airside configuration.
@@ -38,7 +39,7 @@ keys! {
         /// Other token issuers that routes may accept.
         pub issuers: Table<issuer::config::Issuer> = Table::default(),
         /// Where limits of `scope: cluster` are counted.
-        pub redis: Section<redis::Redis>,
+        pub redis: Section<Redis>,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),

@@ -18,6 +18,7 @@ mod shared;
 mod sliding;
 mod store;
 mod table;
+mod tally;
 mod tier;
 
 pub use counted::Counted;
@@ -26,3 +27,4 @@ pub use key::{Caller, Parts, User};
 pub use question::{Asked, Question};
 pub use rule::{Limit, Outcome};
 pub use store::{OpenError, Store};
+pub use tally::{Counts, Ruling, Tally};

@@ -58,6 +58,11 @@ impl Kept {
 }
 
 impl<D: PartialEq + Clone, T> States<D, T> {
+    /// All states of this plan.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.made.values().flatten().map(|(_, state)| &**state)
+    }
+
     fn after(before: Option<&Self>) -> Self {
         Self {
             known: before.map(|states| states.made.clone()).unwrap_or_default(),

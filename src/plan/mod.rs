@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::networks::Networks;
+use crate::limit::Limit;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
@@ -64,6 +65,11 @@ impl Plan {
     /// The counters of all routes, by their names; of no route under the empty one.
     pub fn meters(&self) -> impl Iterator<Item = (&str, &RouteMeters)> + Clone {
         self.kept.all_meters()
+    }
+
+    /// All limits, in no order. Those that are written in routes bear their route's name.
+    pub fn limits(&self) -> impl Iterator<Item = &Limit> {
+        self.kept.limits.all()
     }
 
     pub fn route(&self, index: u32) -> Option<&Route> {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use smallvec::SmallVec;
 
-use super::{Call, Findings, Keys, Names, Policy, Then, Verdict};
+use super::{Call, Findings, Keys, Names, Policy, Rulings, Then, Verdict};
 use crate::base::decode::{self, Decode};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node};
+use crate::limit::headers::Field;
 use crate::limit::{self, Asked, Caller, Counted, Limit, Outcome, Parts, User};
 use crate::token::Principal;
 
@@ -71,23 +71,28 @@ impl Policy for AfterAuth {
 
 /// Adds `RateLimit` and `RateLimit-Policy` of every limit that looked at the request and says so.
 pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
-    let (mut policy, mut state) = (String::new(), String::new());
-    for counted in &findings.counted {
-        let Some(names) = counted.names() else {
-            continue;
-        };
-        if policy.is_empty() {
-            policy.reserve(64);
-            state.reserve(64);
-        }
-        names.add_policy(&mut policy);
-        names.add_state(&mut state, counted.decision());
-    }
-    if policy.is_empty() {
+    let told = findings.counted.iter();
+    let mut told = told.filter_map(|counted| Some((counted.names()?, counted.decision())));
+    let Some((names, decision)) = told.next() else {
         return;
-    }
+    };
+    let mut state = Field::new();
+    names.add_state(&mut state, decision);
+    let policy = match told.next() {
+        // Prebuilt: one limit is what most routes have.
+        None => Ok(names.policy().clone()),
+        Some(second) => {
+            let mut policy = Field::new();
+            names.add_policy(&mut policy);
+            for (names, decision) in std::iter::once(second).chain(told) {
+                names.add_policy(&mut policy);
+                names.add_state(&mut state, decision);
+            }
+            HeaderValue::from_bytes(&policy)
+        }
+    };
     // Invariant: both fields are made of printable ASCII.
-    if let (Ok(policy), Ok(state)) = (HeaderValue::try_from(policy), HeaderValue::try_from(state)) {
+    if let (Ok(policy), Ok(state)) = (policy, HeaderValue::from_bytes(&state)) {
         let _ = response.insert_header(RATE_LIMIT_POLICY, policy);
         let _ = response.insert_header(RATE_LIMIT, state);
     }
@@ -174,11 +179,7 @@ fn count(limits: &Arc<[Arc<Limit>]>, from: usize, refused: bool, call: &mut Call
 }
 
 /// Keeps what a limit said: is the call refused by now? `Err` ends it at once.
-fn note(
-    outcome: Outcome,
-    refused: bool,
-    counted: &mut SmallVec<[Counted; 2]>,
-) -> Result<bool, Verdict> {
+fn note(outcome: Outcome, refused: bool, counted: &mut Rulings) -> Result<bool, Verdict> {
     match outcome {
         Outcome::Decided(decided) => {
             let refuses = decided.refuses();
@@ -194,7 +195,7 @@ fn note(
     }
 }
 
-fn refuse(counted: &mut SmallVec<[Counted; 2]>) -> Verdict {
+fn refuse(counted: &mut Rulings) -> Verdict {
     counted.iter_mut().for_each(Counted::give_back);
     let refusing = counted.iter().filter(|counted| counted.refuses());
     let longest = refusing

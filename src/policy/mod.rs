@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::base::net::Client;
 use crate::base::reply::Reply;
 use crate::base::report::Report;
-use crate::base::template::Captures;
+use crate::base::template::{Captures, Expanded};
 use crate::limit::{Counted, Limit};
 use crate::route::method::MethodSet;
 use crate::token::{ApiKeys, Issuer, Principal, TokenCache};
@@ -92,11 +92,11 @@ pub struct Call<'a> {
 pub struct Findings {
     pub principal: Option<Arc<Principal>>,
     /// Each limit that was asked, in the pipeline's order; what they hold ends with the request.
-    pub counted: SmallVec<[Counted; 2]>,
+    pub counted: Rulings,
     /// The largest body, in bytes.
     pub max_body: Option<u64>,
     /// The upstream's path where it is not the client's, without the query.
-    pub path: Option<String>,
+    pub path: Option<Expanded>,
     /// What `Access-Control-Allow-Origin` says, where a browser's script may read the answer.
     pub origin: Option<HeaderValue>,
     /// What a preflight is granted.
@@ -104,6 +104,9 @@ pub struct Findings {
     /// Where the route compresses: the coding that the client takes.
     pub coding: Option<compress::Agreed>,
 }
+
+/// The words of a request's limits. Few routes have more than four, which then take memory of their own.
+pub type Rulings = SmallVec<[Counted; 4]>;
 
 /// What the names in a route's keys stand for.
 pub struct Names<'a> {

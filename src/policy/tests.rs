@@ -61,7 +61,7 @@ mod table {
 fn note(call: &mut Call, what: &str) {
     let notes = call.findings.path.get_or_insert_default();
     notes.push_str(what);
-    notes.push('.');
+    notes.push_str(".");
 }
 
 /// Comes back once before it is ready.
@@ -115,7 +115,7 @@ fn run(steps: [Option<&'static str>; 3]) -> (String, bool, usize) {
             }
         }
     };
-    (findings.path.unwrap_or_default(), passed, asked)
+    (findings.path.unwrap_or_default().to_string(), passed, asked)
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub fn of(
         bytes_out: session.body_bytes_sent() as u64,
         protocol: protocol(session.req_header().version),
         limit: nearest.map(|counted| counted.limit().name().clone()),
-        decision: nearest.map(decision),
+        decision: nearest.map(|counted| counted.ruling().word()),
         code: context.refusal.map(|refusal| refusal.code()),
         reason,
         not_retried: context.not_retried,
@@ -99,15 +99,6 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
         text.push_header(head.headers.get(name).map(|value| value.as_bytes()));
     }
     text
-}
-
-/// What a limit decided, in one word.
-fn decision(counted: &Counted) -> &'static str {
-    match (counted.refuses(), counted.decision().admitted) {
-        (true, _) => "refused",
-        (false, false) => "shadow_refused",
-        (false, true) => "admitted",
-    }
 }
 
 /// A refusal first, then one that was only watched, then the least share that is left.

@@ -21,7 +21,6 @@ use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
 use crate::identity::Identity;
-use crate::limit::Store;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
@@ -44,6 +43,7 @@ mod restart;
 mod signals;
 mod sockets;
 mod start;
+mod store;
 mod upkeep;
 mod watch;
 
@@ -120,9 +120,7 @@ impl Assembly {
             (name, Issuer::Foreign(Arc::clone(issuer)))
         });
         let store = config.redis.given();
-        let store = store
-            .map(|redis| Store::start(redis.url.0.reveal(), redis.timeout))
-            .transpose()?;
+        let store = store.map(|redis| store::open(redis, folder)).transpose()?;
         let shared = Shared {
             store: store.map(Arc::new),
             api_keys: identity.as_ref().map(Identity::api_keys),

@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::plan::{self, Plan, Shared};
 use crate::telemetry::metrics::{Counter, Kind, Page};
 use crate::tls::Certificates;
+use crate::token::TokenCache;
 
 /// Reads the file anew and puts what it says in place.
 pub struct Reload {
@@ -158,6 +159,11 @@ impl Reload {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let now = running.seen.now();
         (now != running.seen).then_some(now)
+    }
+
+    /// What every plan keeps of the tokens that were verified.
+    pub fn tokens(&self) -> &TokenCache {
+        &self.shared.tokens
     }
 
     /// Writes how often it was reloaded, and which version is in place.

@@ -16,6 +16,8 @@ pub enum StartError {
     Identity(#[from] crate::identity::OpenError),
     #[error("redis: {0}")]
     Redis(#[from] crate::limit::OpenError),
+    #[error("redis.ca: {0}")]
+    RedisCa(TlsError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
     #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]

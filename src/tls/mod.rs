@@ -1,11 +1,12 @@
 //! TLS on both sides: certificates by name and their renewal, client certificates, and what is asked of
-//! an upstream's.
+//! an upstream's, and of servers that the gateway needs for itself.
 
 pub mod certificates;
 pub mod client;
 pub mod config;
 mod names;
 pub mod pem;
+pub mod trust;
 pub mod upstream;
 
 pub use certificates::Certificates;

@@ -26,7 +26,7 @@ mod verify;
 
 pub use api_key::{API_KEY_PREFIX, ApiKeyError, ApiKeyHash, ApiKeys, KnownKey};
 pub use bearer::{BearerError, Credential, X_API_KEY, bearer, credential, is_api_key};
-pub use cache::TokenCache;
+pub use cache::{TokenCache, Uses};
 pub use claim::{Claim, SignedClaims};
 pub use claims::{Claims, Kind, Principal};
 pub use folder::{KeyError, KeyFolder};

@@ -1,5 +1,5 @@
 //! Python with the libraries that other people's services use: PyJWT for tokens, openapi-spec-validator for
-//! descriptions.
+//! descriptions. Beside it lies a Valkey, which PyPI has and Debian has not.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,8 @@ pub fn python() -> &'static Path {
         probe
             .args(["-c", "import jwt, cryptography, openapi_spec_validator"])
             .stderr(Stdio::null());
-        if !probe.status().is_ok_and(|status| status.success()) {
+        let has_valkey = python.with_file_name("valkey-server").exists();
+        if !has_valkey || !probe.status().is_ok_and(|status| status.success()) {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-test-deps");
             let mut install = Command::new("sh");
             install.arg(script).env("CARGO_TARGET_DIR", builds);
@@ -51,4 +52,9 @@ pub fn python() -> &'static Path {
         }
         python
     })
+}
+
+/// The program that was installed beside the interpreter.
+pub fn valkey_server() -> PathBuf {
+    python().with_file_name("valkey-server")
 }
