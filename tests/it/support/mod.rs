@@ -22,4 +22,5 @@ pub mod tls;
 pub mod token;
 pub mod wait;
 pub mod websocket;
+pub mod wellness;
 pub mod wire;
