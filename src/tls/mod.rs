@@ -1,6 +1,7 @@
-//! TLS on both sides: certificates by name and their renewal, client certificates, and what is asked of
+//! TLS on both sides: certificates by name and their renewal, the handshake, client certificates, and what is asked of
 //! an upstream's.
 
+pub mod acceptor;
 pub mod certificates;
 pub mod client;
 pub mod config;
@@ -8,6 +9,7 @@ mod names;
 pub mod pem;
 pub mod upstream;
 
+pub use acceptor::Acceptor;
 pub use certificates::Certificates;
 pub use client::Handshake;
 pub use pem::TlsError;
