@@ -17,7 +17,7 @@ use pingora::server::ShutdownWatch;
 use super::door::{Door, Doors};
 use super::opening::{OpeningError, begins_as_http2, take_proxy_header};
 use crate::plan::Plan;
-use crate::proxy::{Alarm, Gateway};
+use crate::proxy::{Alarm, Gateway, Line};
 
 /// Takes the edge's connections.
 pub struct Edge {
@@ -112,7 +112,10 @@ impl ServerApp for Edge {
     ) -> Option<Stream> {
         let door = self.doors.of(&*stream)?;
         match self.open(stream, door).await {
-            Ok((stream, http)) => http.process_new(stream, shutdown).await,
+            Ok((stream, http)) => {
+                let line = Box::new(Line::new(stream));
+                http.process_new(line, shutdown).await
+            }
             Err(why) => {
                 // Anybody can cause it: no louder, or anybody could fill the log.
                 log::debug!("a connection was let go: {why}");
