@@ -160,5 +160,6 @@ impl HttpServerApp for Http {
 
 /// For a client's TLS, from its first byte to the last of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// At once on one connection; more wait at the client.
-const MAX_STREAMS: u32 = 64;
+/// At once on one connection; more wait at the client. Clients take for granted that it is not less (RFC 9113 §6.5.2)
+/// and open as many before they are told.
+const MAX_STREAMS: u32 = 100;

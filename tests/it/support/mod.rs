@@ -8,6 +8,7 @@ pub mod dns;
 pub mod edge;
 pub mod grpc;
 pub mod http;
+pub mod installed;
 pub mod mariadb;
 pub mod origin;
 pub mod people;
