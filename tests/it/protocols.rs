@@ -8,4 +8,5 @@ mod outward;
 mod proxied;
 mod streaming;
 mod tls;
+mod trailers;
 mod websocket;
