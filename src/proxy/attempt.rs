@@ -111,10 +111,15 @@ fn lease(context: &Context, now: u64) -> Result<Lease, NoLease> {
 
 /// Waits a little before another attempt: those who failed together should not come back together.
 async fn pause(context: &Context) {
-    let doubled = FIRST_PAUSE * (1 << context.attempts.saturating_sub(1).min(8));
-    let pause = doubled.min(LONGEST_PAUSE).mul_f64(rand::random());
+    let pause = pause_after(context.attempts, rand::random());
     let left = left(context).map(|(left, _)| left);
     tokio::time::sleep(left.map_or(pause, |left| left.min(pause))).await;
+}
+
+/// By chance, which is from 0 to 1: up to 25 ms after the first attempt, then twice as much, and never above 250 ms.
+fn pause_after(attempts: u32, chance: f64) -> Duration {
+    let doubled = FIRST_PAUSE * (1 << attempts.saturating_sub(1).min(8));
+    doubled.min(LONGEST_PAUSE).mul_f64(chance)
 }
 
 /// How long the request may still take, and by which bound.
@@ -319,3 +324,17 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const WORTHWHILE: Duration = Duration::from_millis(5);
 /// Closed connections that a request may meet in the pool before it counts as a failure.
 const MOST_STALE: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_chance_takes_some_of_each() {
+        let longest = [1, 2, 3, 4, 5, 9, 100].map(|attempts| pause_after(attempts, 1.0));
+        let millis = longest.map(|pause| pause.as_millis());
+        assert_eq!(millis, [25, 50, 100, 200, 250, 250, 250]);
+        assert_eq!(pause_after(3, 0.5), Duration::from_millis(50));
+        assert_eq!(pause_after(3, 0.0), Duration::ZERO);
+    }
+}

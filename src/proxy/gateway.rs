@@ -18,6 +18,7 @@ use pingora::upstreams::peer::HttpPeer;
 use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
+use super::line::Line;
 use super::traffic::Traffic;
 use super::{answer, arrival, attempt, destination, failure, forward, intake, record, websocket};
 use crate::base::clock::Clock;
@@ -225,7 +226,11 @@ impl ProxyHttp for Gateway {
         if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
-        context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let length = body.as_ref().map_or(0, Bytes::len);
+        context.body_bytes += length as u64;
+        if let Some(gate) = &context.gate {
+            gate.take(length);
+        }
         attempt::sent(context, is_end);
         match context.findings.max_body {
             // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
@@ -283,7 +288,7 @@ impl ProxyHttp for Gateway {
         if !switched {
             answer::strip_hop_by_hop(response);
         } else if let Some(gate) = &context.gate {
-            gate.tunnel();
+            Line::begin_tunnel(session, gate);
             session.set_read_timeout(None);
         }
         if switched || !response.status.is_informational() {

@@ -12,10 +12,12 @@ mod failure;
 mod forward;
 mod gateway;
 pub mod intake;
+mod line;
 mod record;
 mod traffic;
 mod websocket;
 
 pub use alarm::Alarm;
 pub use gateway::Gateway;
+pub use line::Line;
 pub use traffic::Traffic;

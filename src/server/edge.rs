@@ -1,4 +1,4 @@
-//! The edge's connections on their way from a listener to HTTP: first bytes, protocol, then the proxy.
+//! The edge's connections on their way from a listener to HTTP: first bytes, TLS, protocol, then the proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,19 +6,18 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
-use pingora::listeners::{ALPN, PreTlsProcess};
-use pingora::prelude::{Error, Result};
-use pingora::protocols::Stream;
+use pingora::listeners::ALPN;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::protocols::l4::stream::Stream as Plain;
+use pingora::protocols::{Ssl, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 
 use super::door::{Door, Doors};
 use super::opening::{OpeningError, begins_as_http2, take_proxy_header};
 use crate::plan::Plan;
-use crate::proxy::{Alarm, Gateway};
+use crate::proxy::{Alarm, Gateway, Line};
 
 /// Takes the edge's connections.
 pub struct Edge {
@@ -36,12 +35,6 @@ pub struct Http2Bounds {
     pub headers: usize,
     /// How long a connection may be without a stream.
     pub idle: Duration,
-}
-
-/// Takes the PROXY protocol's header where TLS comes after it.
-pub struct BeforeTls {
-    pub doors: Arc<Doors>,
-    pub plan: Arc<ArcSwap<Plan>>,
 }
 
 /// The proxy, with options of ours.
@@ -84,15 +77,7 @@ impl Edge {
         stream: Stream,
         door: &Door,
     ) -> Result<(Stream, &Arc<Http>), OpeningError> {
-        let speaks_tls = stream.get_ssl_digest().is_some();
-        if speaks_tls {
-            let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
-            return match http2 || door.http1 {
-                true => Ok((stream, &self.http)),
-                false => Err(OpeningError::Protocol),
-            };
-        }
-        if !door.proxied && !door.http2 {
+        if !door.proxied && !door.http2 && door.tls.is_none() {
             return Ok((stream, &self.http));
         }
         let Ok(mut stream) = stream.into_any().downcast::<Plain>() else {
@@ -100,6 +85,14 @@ impl Edge {
         };
         if door.proxied {
             take_proxy_header(&mut stream, &self.plan.load().edge.trusted_proxies).await?;
+        }
+        if let Some(tls) = &door.tls {
+            let stream = Box::pin(tls.accept(*stream, HANDSHAKE)).await?;
+            let http2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+            return match http2 || door.http1 {
+                true => Ok((Box::new(stream), &self.http)),
+                false => Err(OpeningError::Protocol),
+            };
         }
         let http2 = door.http2 && begins_as_http2(&mut stream).await?;
         match (http2, door.http1) {
@@ -119,7 +112,10 @@ impl ServerApp for Edge {
     ) -> Option<Stream> {
         let door = self.doors.of(&*stream)?;
         match self.open(stream, door).await {
-            Ok((stream, http)) => http.process_new(stream, shutdown).await,
+            Ok((stream, http)) => {
+                let line = Box::new(Line::new(stream));
+                http.process_new(line, shutdown).await
+            }
             Err(why) => {
                 // Anybody can cause it: no louder, or anybody could fill the log.
                 log::debug!("a connection was let go: {why}");
@@ -131,18 +127,6 @@ impl ServerApp for Edge {
     async fn cleanup(&self) {
         tokio::time::sleep(super::LAST_ACCEPTED).await;
         self.http.http_cleanup().await;
-    }
-}
-
-#[async_trait]
-impl PreTlsProcess for BeforeTls {
-    async fn process(&self, stream: &mut Plain) -> Result<()> {
-        if !self.doors.of(stream).is_some_and(|door| door.proxied) {
-            return Ok(());
-        }
-        let plan = self.plan.load_full();
-        let taken = take_proxy_header(stream, &plan.edge.trusted_proxies).await;
-        taken.map_err(|why| Error::explain(pingora::ErrorType::HandshakeError, why.to_string()))
     }
 }
 
@@ -174,5 +158,8 @@ impl HttpServerApp for Http {
     }
 }
 
-/// At once on one connection; more wait at the client.
-const MAX_STREAMS: u32 = 64;
+/// For a client's TLS, from its first byte to the last of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// At once on one connection; more wait at the client. Clients take for granted that it is not less (RFC 9113 §6.5.2)
+/// and open as many before they are told.
+const MAX_STREAMS: u32 = 100;

@@ -51,7 +51,7 @@ pub use start::{Origin, StartError};
 
 use axum_app::AxumApp;
 use door::Doors;
-use edge::{BeforeTls, Edge, Http2Bounds};
+use edge::{Edge, Http2Bounds};
 use handover::{Handover, RunDir};
 use leave::Leave;
 use metrics::Metrics;
@@ -148,7 +148,7 @@ impl Assembly {
             config.clone(),
             plan.clone(),
             shared.clone(),
-            doors.certificates(),
+            doors.acceptors(),
             clock.clone(),
         );
         Ok(Self {
@@ -241,12 +241,8 @@ impl Assembly {
         };
         let app = Edge::new(proxy, self.doors.clone(), self.plan.clone(), bounds);
         let mut edge = Service::new("edge".to_owned(), app);
-        let before_tls = BeforeTls {
-            doors: self.doors.clone(),
-            plan: self.plan.clone(),
-        };
-        self.doors.add_to(&mut edge, Arc::new(before_tls))?;
-        renewal::start(self.doors.certificates(), self.clock.clone());
+        self.doors.add_to(&mut edge);
+        renewal::start(self.doors.acceptors(), self.clock.clone());
         edge.threads = Some(self.threads());
         server.add_service(edge).add_dependency(&inherited);
         let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);

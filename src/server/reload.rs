@@ -18,7 +18,7 @@ use crate::base::units::show_time;
 use crate::config::{self, Config};
 use crate::plan::{self, Plan, Shared};
 use crate::telemetry::metrics::{Counter, Kind, Page};
-use crate::tls::Certificates;
+use crate::tls::Acceptor;
 use crate::token::TokenCache;
 
 /// Reads the file anew and puts what it says in place.
@@ -27,8 +27,8 @@ pub struct Reload {
     file: Option<PathBuf>,
     plan: Arc<ArcSwap<Plan>>,
     shared: Shared,
-    /// Read again with the configuration.
-    certificates: Vec<Arc<Certificates>>,
+    /// Their files are read again with the configuration.
+    acceptors: Vec<Arc<Acceptor>>,
     clock: Clock,
     running: Mutex<Running>,
     done: Counter,
@@ -66,7 +66,7 @@ impl Reload {
         config: Config,
         plan: Arc<ArcSwap<Plan>>,
         shared: Shared,
-        certificates: Vec<Arc<Certificates>>,
+        acceptors: Vec<Arc<Acceptor>>,
         clock: Clock,
     ) -> Self {
         let state = State {
@@ -84,7 +84,7 @@ impl Reload {
             file: origin.file,
             plan,
             shared,
-            certificates,
+            acceptors,
             clock,
             state: ArcSwap::from_pointee(state),
         }
@@ -141,10 +141,10 @@ impl Reload {
         let plan = Arc::new(plan);
         self.plan.store(plan.clone());
         self.shared.upstreams.commit(&plan.clusters);
-        for certificates in &self.certificates {
-            if let Err(why) = certificates.reload(self.clock.unix_seconds()) {
-                log::error!("a certificate can't be used, the one before stays: {why}");
-            }
+        let now = self.clock.unix_seconds();
+        let read = self.acceptors.iter().flat_map(|each| each.reload(now));
+        for why in read.filter_map(Result::err) {
+            log::error!("a certificate can't be used, the one before stays: {why}");
         }
         running.config = config;
         let version = self.replaced();

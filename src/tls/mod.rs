@@ -1,6 +1,7 @@
-//! TLS on both sides: certificates by name and their renewal, client certificates, and what is asked of
-//! an upstream's, and of servers that the gateway needs for itself.
+//! TLS on both sides: certificates by name and their renewal, the handshake, client certificates, and what
+//! is asked of an upstream's, and of servers that the gateway needs for itself.
 
+pub mod acceptor;
 pub mod certificates;
 pub mod client;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod pem;
 pub mod trust;
 pub mod upstream;
 
+pub use acceptor::Acceptor;
 pub use certificates::Certificates;
 pub use client::Handshake;
 pub use pem::TlsError;

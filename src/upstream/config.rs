@@ -48,6 +48,10 @@ keys! {
         pub path: Option<At<ProbePath>>,
         /// True: a connection is proof enough.
         pub tcp: bool = false,
+        /// True: gRPC's own health service is asked (`grpc.health.v1.Health/Check`).
+        pub grpc: bool = false,
+        /// Which service that is asked about; left out, the server as a whole.
+        pub service: Option<At<GrpcService>>,
         pub every: Duration = Duration::from_secs(5),
         pub timeout: Duration = Duration::from_secs(1),
         pub unhealthy_after: Within<1, 100> = Within(3),
@@ -144,6 +148,10 @@ pub enum Address {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbePath(pub String);
 
+/// A service's name as gRPC's health service knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcService(pub String);
+
 keys! {
     pub struct ServerKeys {
         pub address: At<Address>,
@@ -208,6 +216,16 @@ impl FromText for ProbePath {
         let fits = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))
             .ok_or_else(|| "it does not begin with `/`, or is not printable ASCII".to_owned())
+    }
+}
+
+impl FromText for GrpcService {
+    const EXPECTED: &'static str = "a service such as `flights.v1.Flights`";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+            .ok_or_else(|| "it is empty, or not printable ASCII".to_owned())
     }
 }
 

@@ -212,6 +212,27 @@ impl Secure {
         sent.expect("the other side takes bytes");
     }
 
+    /// Says that nothing more will be sent, and goes on reading.
+    pub fn finish_sending(&mut self) {
+        let stream = self.stream.get_mut();
+        stream.conn.send_close_notify();
+        while stream.conn.wants_write() {
+            stream.conn.write_tls(&mut stream.sock).expect("a write");
+        }
+        let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Waits until the other side ends the connection, cleanly or not: true if it does so without another byte.
+    pub fn ends(&mut self) -> bool {
+        match self.stream.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            ),
+        }
+    }
+
     #[track_caller]
     pub fn read_head(&mut self) -> Head {
         let head = Head::read(&mut self.stream).expect("a head");
