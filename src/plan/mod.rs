@@ -7,6 +7,7 @@ use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
+use crate::telemetry::tracing::Tracer;
 use crate::upstream::Cluster;
 
 mod compile;
@@ -34,6 +35,7 @@ pub struct Plan {
     pub unrouted: Option<Pipeline>,
     /// What is counted where no route was found.
     pub unrouted_meters: Arc<RouteMeters>,
+    pub tracer: Tracer,
 }
 
 /// What holds before a route is known.
@@ -51,6 +53,8 @@ pub struct Edge {
 #[derive(Debug)]
 pub struct Route {
     pub name: Arc<str>,
+    /// Its path as the configuration has it.
+    pub pattern: Arc<str>,
     pub pipeline: Pipeline,
     pub target: Target,
     /// The longest that a request may take.

@@ -12,6 +12,7 @@ mod forward;
 mod gateway;
 mod intake;
 mod record;
+mod spans;
 mod traffic;
 mod websocket;
 
