@@ -110,7 +110,7 @@ fn a_refusal_is_told_with_its_code_and_the_limit_that_refused() {
     let collector = Collector::start();
     let top = "limits: { few: { rate: 1/1h } }\nupstreams: { away: { servers: [\"{away}\"] } }";
     let top = format!("{IDENTITY}\n{top}");
-    let routes = "  - { name: few, path: /few/{id}, limits: [few], respond: { status: 200 } }\n\
+    let routes = "  - { name: few, path: \"/few/{id}\", limits: [few], respond: { status: 200 } }\n\
                   \x20 - { path: /closed, auth: required, respond: { status: 200 } }\n\
                   \x20 - { path: /away, upstream: away }";
     let set_up = traced(&top, routes, &collector);
@@ -271,9 +271,9 @@ async fn calls_of_grpc_are_told_also_where_the_status_of_http_says_nothing() {
         "error.type",
     ];
     let find = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
-    let good = find("POST /t.Echo/{*rest}");
+    let good = find("POST /t.Echo/*");
     assert_eq!((good.all(keys), good.failed), (["200", "2", ""], false));
-    let away = find("POST /t.Away/{*rest}");
+    let away = find("POST /t.Away/*");
     let expected = ["200", "2", "upstream_unreachable"];
     assert_eq!((away.all(keys), away.failed), (expected, true));
 }
