@@ -36,7 +36,6 @@ impl Recording {
 
 /// An attempt begins, at the server of the context's lease.
 pub fn begin(context: &mut Context) {
-    let begun = context.started.elapsed();
     let (Some(recording), Some(lease), Some(cluster)) =
         (&mut context.recording, &context.lease, &context.cluster)
     else {
@@ -44,7 +43,7 @@ pub fn begin(context: &mut Context) {
     };
     recording.0.push(Attempt {
         span: trace::new_span(),
-        begun,
+        begun: context.started.elapsed(),
         took: None,
         peer: lease.endpoint.address,
         server: lease.endpoint.server.clone(),
@@ -56,10 +55,9 @@ pub fn begin(context: &mut Context) {
 
 /// The attempt that goes on is over.
 pub fn end(context: &mut Context) {
-    let now = context.started.elapsed();
     let recording = context.recording.as_mut();
     if let Some(attempt) = recording.and_then(|recording| recording.0.last_mut()) {
-        let took = now.saturating_sub(attempt.begun);
+        let took = context.started.elapsed().saturating_sub(attempt.begun);
         attempt.took.get_or_insert(took);
     }
 }

@@ -127,7 +127,7 @@ fn a_refusal_is_told_with_its_code_and_the_limit_that_refused() {
     let taken = of("/few/1", 1);
     assert_eq!(taken[0].all(keys), ["200", "", "", "few", "admitted", ""]);
     let refused = &of("/few/2", 1)[0];
-    let expected = ["429", "rate_limited", "few", "few", "refused", ""];
+    let expected = ["429", "rate_limited", "limit", "few", "refused", ""];
     assert_eq!((refused.all(keys), refused.failed), (expected, false));
     assert_eq!(refused.name, "GET /few/{id}");
     assert_eq!(
