@@ -46,9 +46,9 @@ struct Delivery<'a> {
 
 impl Delivery<'_> {
     /// Posts a batch until it is taken, refused, or was tried often enough.
-    async fn deliver(&mut self, batch: &[Box<Request>]) {
+    async fn deliver(&mut self, batch: &[Request]) {
         let counts = &self.shared.counts;
-        let spans: u64 = batch.iter().map(|request| request.spans()).sum();
+        let spans: u64 = batch.iter().map(Request::spans).sum();
         for tries in 1.. {
             // Asked each time: a reload may have brought another collector.
             let to = self.shared.to.load_full();
@@ -94,12 +94,12 @@ impl Delivery<'_> {
 
 impl Shared {
     /// What waits, as much as fits in a batch.
-    fn take(&self) -> Vec<Box<Request>> {
+    fn take(&self) -> Vec<Request> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some(request) = self.queue.pop()
         {
-            batch.push(request);
+            batch.push(*request);
         }
         batch
     }

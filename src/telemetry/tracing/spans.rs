@@ -11,7 +11,7 @@ use super::otlp::{
 use super::span::{Attempt, Request};
 
 /// A batch as it is posted. `instance` tells this process from others of its name.
-pub fn batch(requests: &[Box<Request>], to: &Tracing, instance: &str) -> ExportTraceServiceRequest {
+pub fn batch(requests: &[Request], to: &Tracing, instance: &str) -> ExportTraceServiceRequest {
     let mut resource = Attributes::default();
     resource.text("service.name", &*to.service_name);
     resource.text("service.instance.id", instance);

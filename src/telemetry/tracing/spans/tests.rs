@@ -66,7 +66,6 @@ fn attempt(span: u64, status: u16) -> Attempt {
 fn read(requests: Vec<Request>) -> (BTreeMap<String, String>, Vec<Span>) {
     let source = yaml::read("{ otlp: 'http://c', service_name: edge }").unwrap();
     let to = Tracing::decode(&source, &mut Report::default()).unwrap();
-    let requests: Vec<_> = requests.into_iter().map(Box::new).collect();
     let bytes = batch(&requests, &to, "i1").encode_to_vec();
     let mut read = Published::decode(&bytes[..]).unwrap();
     assert_eq!(read.encode_to_vec(), bytes, "nothing is left over");
@@ -89,7 +88,7 @@ fn about(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     all
 }
 
-fn pairs<'a>(all: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
+fn pairs(all: &BTreeMap<String, String>) -> Vec<(&str, &str)> {
     all.iter().map(|(key, value)| (&**key, &**value)).collect()
 }
 
@@ -99,8 +98,7 @@ fn code(span: &Span) -> i32 {
 
 #[test]
 fn a_request_is_a_span_and_each_attempt_one_below_it() {
-    let request = request();
-    let (resource, spans) = read(vec![request.clone()]);
+    let (resource, spans) = read(vec![request()]);
     assert_eq!(resource["service.name"], "edge");
     assert_eq!(resource["service.instance.id"], "i1");
     let [server, first, second] = &spans[..] else {
