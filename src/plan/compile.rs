@@ -24,6 +24,7 @@ use crate::route::Router;
 use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
+use crate::telemetry::tracing::Tracer;
 use crate::token::{ApiKeys, Issuer, TokenCache};
 use crate::upstream::Cluster;
 use crate::upstream::settings::Settings;
@@ -74,6 +75,7 @@ pub fn compile(
         kept,
         unrouted,
         unrouted_meters,
+        tracer: Tracer::new(config.telemetry.tracing.as_ref(), shared.exporter.clone()),
     })
 }
 
@@ -176,6 +178,7 @@ impl<'a> Parts<'a> {
             matcher,
             Route {
                 identity: place,
+                pattern: route.matches.path.value.to_string().into(),
                 meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,

@@ -8,6 +8,7 @@ use crate::limit::Limit;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
+use crate::telemetry::tracing::Tracer;
 use crate::upstream::Cluster;
 
 mod compile;
@@ -35,6 +36,7 @@ pub struct Plan {
     pub unrouted: Option<Pipeline>,
     /// What is counted where no route was found.
     pub unrouted_meters: Arc<RouteMeters>,
+    pub tracer: Tracer,
 }
 
 /// What holds before a route is known.
@@ -52,6 +54,8 @@ pub struct Edge {
 #[derive(Debug)]
 pub struct Route {
     pub name: Arc<str>,
+    /// Its path as the configuration has it.
+    pub pattern: Arc<str>,
     pub pipeline: Pipeline,
     pub target: Target,
     /// The longest that a request may take.

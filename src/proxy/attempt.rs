@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::alarm::Bound;
 use super::context::{Context, Stage};
-use super::failure;
+use super::{failure, spans};
 use crate::base::reply::{Refusal, Reply};
 use crate::upstream::balance::Wish;
 use crate::upstream::config::{Balance, RetryOn};
@@ -95,6 +95,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     context.tried.push(lease.endpoint.address);
     context.lease = Some(lease);
     context.attempt = Some(Instant::now());
+    spans::begin(context);
     Ok(Box::new(peer))
 }
 
@@ -192,8 +193,10 @@ pub fn not_connected(session: &Session, context: &mut Context, error: &mut Error
     if let Some((Duration::ZERO, bound)) = left(context) {
         // It had less time than the server may take.
         context.bound = Some(bound);
+        note(context, error, now);
         return;
     }
+    note(context, error, now);
     settle(context, false, now);
     error.set_retry(may_retry(session, context, RetryOn::Connect, false));
 }
@@ -209,6 +212,7 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
         // It was decided when the status came.
         return error.set_retry(true);
     }
+    note(context, error, now);
     // A reset that came before the request was written is a failed write, which Pingora does not tell from others.
     let closed = error.retry == RetryType::ReusedOnly || *error.etype() == WriteError;
     let stale = closed && reused;
@@ -252,6 +256,9 @@ pub fn answered(
         _ => None,
     };
     settle(context, on.is_none(), now);
+    if let Some(recording) = &mut context.recording {
+        recording.answered(status);
+    }
     context.failed = on.is_some();
     if let Some(on) = on
         && may_retry(session, context, on, true)
@@ -276,6 +283,16 @@ fn bound_of(error: &Error, stage: Stage) -> Option<Bound> {
         }
         (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Bound::Idle),
         _ => None,
+    }
+}
+
+/// Notes what the attempt came to grief on, in the word that the access log has for it.
+fn note(context: &mut Context, error: &Error, now: u64) {
+    if context.recording.is_some() {
+        let word = failure::word(error, context, now);
+        if let Some(recording) = &mut context.recording {
+            recording.failed(word);
+        }
     }
 }
 

@@ -9,10 +9,12 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::alarm::{Alarm, Bound};
+use super::spans::{self, Recording};
 use super::traffic::InFlight;
-use crate::base::id::{RequestId, TraceParent};
+use crate::base::id::RequestId;
 use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
+use crate::base::trace::TraceContext;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
 use crate::policy::compress::Encoder;
@@ -24,7 +26,11 @@ pub struct Context {
     pub plan: Arc<Plan>,
     pub started: Instant,
     pub id: Id,
-    pub trace: Option<TraceParent>,
+    pub trace: Option<TraceContext>,
+    /// The `tracestate` that upstreams get.
+    pub state: Option<HeaderValue>,
+    /// Where its spans are wanted.
+    pub recording: Option<Recording>,
     pub client: Client,
     pub route: Option<u32>,
     /// The path as it was matched, where that is not how the client wrote it.
@@ -100,6 +106,8 @@ impl Context {
             started: Instant::now(),
             id: Id::Made(RequestId::random()),
             trace: None,
+            state: None,
+            recording: None,
             client: Client {
                 address: net::UNKNOWN,
                 via_trusted_proxy: false,
@@ -156,6 +164,7 @@ impl Context {
     /// The attempt that is going on is over: its server is free again.
     pub fn end_attempt(&mut self) {
         self.alarm.off();
+        spans::end(self);
         if let Some(began) = self.attempt.take() {
             self.upstream_time += began.elapsed();
         }

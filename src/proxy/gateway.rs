@@ -20,7 +20,9 @@ use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::line::Line;
 use super::traffic::Traffic;
-use super::{answer, arrival, attempt, destination, failure, forward, intake, record, websocket};
+use super::{
+    answer, arrival, attempt, destination, failure, forward, intake, record, spans, websocket,
+};
 use crate::base::clock::Clock;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
@@ -367,6 +369,9 @@ impl ProxyHttp for Gateway {
         }
         context.end_attempt();
         record::count(session, context);
+        if context.recording.is_some() {
+            spans::finish(session, error, context, self.clock.unix_nanos());
+        }
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(
                 session,

@@ -14,6 +14,7 @@ mod gateway;
 pub mod intake;
 mod line;
 mod record;
+mod spans;
 mod traffic;
 mod websocket;
 

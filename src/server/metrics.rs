@@ -41,6 +41,7 @@ impl Metrics {
         let help = "Lines of the access log that were dropped because its queue was full.";
         page.family(name, Kind::Counter, help);
         page.sample(name, &[], self.access_log.dropped());
+        plan.tracer.exporter().write(&mut page);
         write_process(&mut page);
         page.into_text()
     }

@@ -125,13 +125,12 @@ impl Assembly {
             store: store.map(Arc::new),
             api_keys: identity.as_ref().map(Identity::api_keys),
             issuers: own.chain(others).collect(),
-            tokens: Arc::default(),
             identity: config
                 .identity
                 .given()
                 .map(|identity| identity.listen.value),
-            upstreams: Arc::default(),
             folder: Some(folder.to_owned()),
+            ..Shared::default()
         };
         let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
@@ -139,6 +138,7 @@ impl Assembly {
             return Err(origin.refuse(report));
         };
         shared.upstreams.commit(&plan.clusters);
+        plan.tracer.begin().map_err(StartError::Tracing)?;
         let access_log = AccessLog::start(&config.telemetry.access_log, folder)
             .map_err(StartError::AccessLog)?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));

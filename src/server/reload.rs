@@ -138,6 +138,9 @@ impl Reload {
             log::warn!("{text}");
         }
         let routes = plan.routes.len();
+        if let Err(why) = plan.tracer.begin() {
+            log::error!("spans can't be exported: {why}");
+        }
         let plan = Arc::new(plan);
         self.plan.store(plan.clone());
         self.shared.upstreams.commit(&plan.clusters);

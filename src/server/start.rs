@@ -30,6 +30,8 @@ pub enum StartError {
     Watch(std::io::Error),
     #[error("tls: {0}")]
     Tls(#[from] TlsError),
+    #[error("tracing: {0}")]
+    Tracing(std::io::Error),
     #[error("access log: {0}")]
     AccessLog(std::io::Error),
     #[error("can't listen on {address} ({purpose}): {why}")]

@@ -10,6 +10,7 @@ use crate::base::decode::{Decode, FromText, keys, mappings, words};
 use crate::base::report::Report;
 use crate::base::units::Share;
 use crate::base::yaml::{At, Node};
+use crate::telemetry::tracing::config::Tracing;
 
 keys! {
     #[derive(Default)]
@@ -19,7 +20,7 @@ keys! {
         /// One line of JSON a request.
         pub access_log: AccessLog = AccessLog::default(),
         /// Spans for an OpenTelemetry collector.
-        pub tracing: Option<Tracing>; unbuilt,
+        pub tracing: Option<Tracing>,
     }
 
     pub struct Log {
@@ -36,14 +37,8 @@ keys! {
         /// Request headers whose values are logged too.
         pub fields: Vec<FieldName> = AccessLog::default().fields,
     }
-
-    pub struct Tracing {
-        /// The collector's URL.
-        pub otlp: String,
-        pub sample: Share = Share(0.01),
-    }
 }
-mappings!(Telemetry, Log, AccessLog, Tracing);
+mappings!(Telemetry, Log, AccessLog);
 
 words! {
     pub enum Level {
@@ -195,11 +190,5 @@ access_log: { to: logs/access.json, sample: 10%, fields: [X-Tenant] }";
             assert!(problems[0].contains("never logged"), "{problems:?}");
         }
         assert_eq!(read("access_log: { fields: ['a b'] }").1.len(), 1);
-    }
-
-    #[test]
-    fn tracing_is_refused_until_it_is_built() {
-        let (_, problems) = read("tracing: { otlp: 'http://127.0.0.1:4318', sample: 1% }");
-        assert_eq!(problems, ["`tracing` is not built yet"]);
     }
 }

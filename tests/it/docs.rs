@@ -114,7 +114,7 @@ fn what_is_not_built_is_what_the_source_says() {
             truth.insert(word.unwrap().trim_start_matches("r#").to_owned());
         }
     }
-    assert!(truth.len() > 3, "only {truth:?}");
+    assert!(truth.len() > 1, "only {truth:?}");
     let left_out: Vec<_> = truth.difference(&told).collect();
     assert!(left_out.is_empty(), "not on the page: {left_out:?}");
     let built: Vec<_> = told.difference(&truth).collect();

@@ -48,5 +48,6 @@ mod support;
 mod targets;
 mod tokens;
 mod tour;
+mod tracing;
 mod upgrade;
 mod upstreams;

@@ -2,6 +2,7 @@
 //! clients that send any.
 
 pub mod bash;
+pub mod collector;
 pub mod corp;
 pub mod daemon;
 pub mod dns;

@@ -167,6 +167,11 @@ impl SetUp {
         self
     }
 
+    /// What it says, with the names of values.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
