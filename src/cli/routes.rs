@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::File;
 use super::table::table;
+use super::{File, Format};
 use crate::base::networks;
 use crate::base::yaml::At;
 use crate::config::{Config, Route};
@@ -18,6 +18,9 @@ use crate::policy::limits::Use;
 pub struct Routes {
     #[command(flatten)]
     file: File,
+    /// A table for people, or an array for scripts
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Routes {
@@ -26,8 +29,16 @@ impl Routes {
             return Ok(ExitCode::FAILURE);
         };
         let routes = config.routes().iter();
-        let rows: Vec<_> = routes.map(|route| row(route, &config)).collect();
-        print!("{}", table(HEAD, &rows));
+        match self.format {
+            Format::Json => {
+                let routes: Vec<_> = routes.map(|route| object(route, &config)).collect();
+                println!("{}", serde_json::to_string_pretty(&routes)?);
+            }
+            Format::Text => {
+                let rows: Vec<_> = routes.map(|route| row(route, &config)).collect();
+                print!("{}", table(HEAD, &rows));
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -41,6 +52,26 @@ fn row(route: &Route, config: &Config) -> [String; 5] {
         limits(&keys),
         target(route),
     ]
+}
+
+/// The cells of a row by name, and what scripts need to find the route in its file.
+fn object(route: &Route, config: &Config) -> serde_json::Value {
+    let [name, matches, who, _, goes_to] = row(route, config);
+    let keys = config.policies(route);
+    serde_json::json!({
+        "name": name,
+        "line": route.place.line,
+        "match": matches,
+        "host": route.matches.host.as_ref().map(|host| host.value.to_string()),
+        "path": route.matches.path.value.to_string(),
+        "methods": route.matches.methods.as_ref().map(|methods| {
+            methods.value.iter().map(|method| method.word()).collect::<Vec<_>>()
+        }),
+        "who": who,
+        "public": matches!(keys.auth.as_ref().map(|auth| &auth.value), Some(Access::Public)),
+        "limits": names(&keys),
+        "goes_to": goes_to,
+    })
 }
 
 fn callers(keys: &Keys) -> String {
@@ -103,14 +134,17 @@ fn networks(keys: &Keys) -> String {
     list("from", &keys.allow) + &list("but not", &keys.deny)
 }
 
-fn limits(keys: &Keys) -> String {
+fn names(keys: &Keys) -> Vec<String> {
     let uses = keys.limits.iter().flatten();
-    let names: Vec<_> = uses
-        .map(|limit| match limit {
-            Use::Named(name) => name.value.clone(),
-            Use::Own(_) => "(own)".to_owned(),
-        })
-        .collect();
+    uses.map(|limit| match limit {
+        Use::Named(name) => name.value.clone(),
+        Use::Own(_) => "(own)".to_owned(),
+    })
+    .collect()
+}
+
+fn limits(keys: &Keys) -> String {
+    let names = names(keys);
     match names.is_empty() {
         true => "-".to_owned(),
         false => names.join(", "),

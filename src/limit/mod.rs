@@ -19,6 +19,7 @@ mod sliding;
 mod store;
 mod table;
 mod tier;
+mod told;
 
 pub use counted::Counted;
 pub use decision::Decision;
@@ -26,3 +27,4 @@ pub use key::{Caller, Parts, User};
 pub use question::{Asked, Question};
 pub use rule::{Limit, Outcome};
 pub use store::{OpenError, Store};
+pub use told::Told;

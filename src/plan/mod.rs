@@ -15,10 +15,12 @@ mod compile;
 mod kept;
 mod rule;
 mod shared;
+mod stand_in;
 mod target;
 
 pub use compile::compile;
 pub use shared::Shared;
+pub use stand_in::{NoCredential, Persona, StandIns, Unjudged};
 pub use target::{Forward, Redirect, Target};
 
 /// Everything that a request needs.

@@ -79,6 +79,17 @@ pub enum Progress {
     Waiting(usize, Wait),
 }
 
+/// Looks on while a request goes through its pipeline, such as to explain it afterwards.
+pub trait Watch: Send {
+    /// A policy, by its name in the table, has said this.
+    fn saw(&mut self, _policy: &'static str, _verdict: &Verdict) {}
+}
+
+/// Nobody looks on: what serves traffic, and costs it nothing.
+pub struct Unwatched;
+
+impl Watch for Unwatched {}
+
 /// A request on its way through the pipeline.
 pub struct Call<'a> {
     pub header: &'a RequestHeader,
@@ -142,16 +153,21 @@ macro_rules! pipeline {
         }
 
         impl Pipeline {
+            /// The policies in their order.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($policy)),*];
+
             pub fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Self {
                 Self { $($policy: <$type as Policy>::compile(keys, names, report),)* }
             }
 
             /// Runs the policies in their order, from the one of this number, until one answers or waits.
-            pub fn request(&self, from: usize, call: &mut Call) -> Progress {
+            pub fn request(&self, from: usize, call: &mut Call, watch: &mut impl Watch) -> Progress {
                 let mut number = 0;
                 $(
                     if number >= from && let Some(policy) = &self.$policy {
-                        match policy.request(call) {
+                        let verdict = policy.request(call);
+                        watch.saw(stringify!($policy), &verdict);
+                        match verdict {
                             Verdict::Continue => {}
                             Verdict::Answer(reply) => return Progress::Answered(reply),
                             Verdict::Wait(wait) => return Progress::Waiting(number, wait),
@@ -169,13 +185,16 @@ macro_rules! pipeline {
                 mut number: usize,
                 mut wait: Wait,
                 call: &mut Call<'_>,
+                watch: &mut impl Watch,
             ) -> Result<(), Box<Reply>> {
                 loop {
                     let then = wait.await;
-                    match then(call) {
+                    let verdict = then(call);
+                    watch.saw(Self::NAMES.get(number).copied().unwrap_or_default(), &verdict);
+                    match verdict {
                         Verdict::Answer(reply) => return Err(reply),
                         Verdict::Wait(again) => wait = again,
-                        Verdict::Continue => match self.request(number + 1, call) {
+                        Verdict::Continue => match self.request(number + 1, call, watch) {
                             Progress::Passed => return Ok(()),
                             Progress::Answered(reply) => return Err(reply),
                             Progress::Waiting(next, its) => (number, wait) = (next, its),

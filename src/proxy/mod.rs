@@ -6,12 +6,14 @@ mod answer;
 mod arrival;
 mod attempt;
 mod context;
+mod decision;
 mod destination;
 mod failure;
 mod forward;
 mod gateway;
 mod intake;
 mod record;
+pub mod rehearsal;
 mod traffic;
 mod websocket;
 
