@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::explain::story::masked;
 use super::table::table;
 use super::{File, Format};
 use crate::base::networks;
@@ -25,17 +26,22 @@ pub struct Routes {
 
 impl Routes {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
-        let Some(config) = self.file.read()?.sound() else {
+        let read = self.file.read()?;
+        let secrets = read.secrets();
+        let Some(config) = read.sound() else {
             return Ok(ExitCode::FAILURE);
         };
+        let row = |route| row(route, &config).map(|cell| masked(&cell, &secrets));
         let routes = config.routes().iter();
         match self.format {
             Format::Json => {
-                let routes: Vec<_> = routes.map(|route| object(route, &config)).collect();
+                let routes: Vec<_> = routes
+                    .map(|route| object(route, row(route), &config))
+                    .collect();
                 println!("{}", serde_json::to_string_pretty(&routes)?);
             }
             Format::Text => {
-                let rows: Vec<_> = routes.map(|route| row(route, &config)).collect();
+                let rows: Vec<_> = routes.map(row).collect();
                 print!("{}", table(HEAD, &rows));
             }
         }
@@ -55,8 +61,8 @@ fn row(route: &Route, config: &Config) -> [String; 5] {
 }
 
 /// The cells of a row by name, and what scripts need to find the route in its file.
-fn object(route: &Route, config: &Config) -> serde_json::Value {
-    let [name, matches, who, _, goes_to] = row(route, config);
+fn object(route: &Route, row: [String; 5], config: &Config) -> serde_json::Value {
+    let [name, matches, who, _, goes_to] = row;
     let keys = config.policies(route);
     serde_json::json!({
         "name": name,

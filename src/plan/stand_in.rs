@@ -204,8 +204,9 @@ impl Shared {
 /// Puts an issuer in the place of the one of its name.
 fn take(shared: &mut Shared, name: &str, issuer: Issuer) {
     let mut known = shared.issuers.iter_mut();
-    if let Some((_, place)) = known.find(|(known, _)| known == name) {
-        *place = issuer;
+    match known.find(|(known, _)| known == name) {
+        Some((_, place)) => *place = issuer,
+        None => shared.issuers.push((name.to_owned(), issuer)),
     }
 }
 

@@ -65,7 +65,6 @@ fn each_key_of_the_schema_is_on_the_page_of_keys() {
     for (part, schema) in schema["properties"].as_object().unwrap() {
         let mut known = not_built.clone();
         match part.as_str() {
-            "tests" => {}
             "defaults" => known.extend(words(section(&page, "Routes"))),
             _ => known.extend(words(section(&page, &capitalised(part)))),
         }
@@ -114,7 +113,6 @@ fn what_is_not_built_is_what_the_source_says() {
             truth.insert(word.unwrap().trim_start_matches("r#").to_owned());
         }
     }
-    assert!(truth.len() > 3, "only {truth:?}");
     let left_out: Vec<_> = truth.difference(&told).collect();
     assert!(left_out.is_empty(), "not on the page: {left_out:?}");
     let built: Vec<_> = told.difference(&truth).collect();

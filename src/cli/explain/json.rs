@@ -30,7 +30,7 @@ pub fn whole(story: &Story) -> Value {
             "match": route.matches,
             "line": route.place.line,
             "why_not": route.miss.as_ref().map(|miss| miss.word()),
-            "because": route.miss.as_ref().map(ToString::to_string),
+            "because": route.because,
         })).collect::<Vec<_>>(),
         "policies": story.steps.iter().map(|step| json!({
             "policy": step.policy,

@@ -36,6 +36,8 @@ pub struct Considered {
     pub place: Place,
     /// `None`: it got the request.
     pub miss: Option<Miss>,
+    /// The same for people.
+    pub because: Option<String>,
 }
 
 /// A policy's word, and its line.
@@ -74,7 +76,7 @@ impl<'a> Story<'a> {
             .route
             .and_then(|index| config.routes().get(index as usize));
         Self {
-            routes: considered(config, request, course),
+            routes: considered(config, request, course, secrets),
             steps: steps(config, route, course),
             upstream: upstream(route, course, secrets),
             answer: shown(&course.headers, secrets),
@@ -134,7 +136,12 @@ pub fn masked(text: &str, secrets: &[String]) -> String {
     masked
 }
 
-fn considered(config: &Config, request: &Request, course: &Course) -> Vec<Considered> {
+fn considered(
+    config: &Config,
+    request: &Request,
+    course: &Course,
+    secrets: &[String],
+) -> Vec<Considered> {
     let report = &mut Default::default();
     let routes = config.routes().iter();
     let matchers: Vec<Option<Matcher>> =
@@ -158,11 +165,14 @@ fn considered(config: &Config, request: &Request, course: &Course) -> Vec<Consid
             asked.method = method;
         }
         let miss = || Miss::of(matcher, winner, &known.host, &known.path, asked);
+        let miss = (won != Some(index)).then(miss);
+        let because = miss.as_ref().map(ToString::to_string);
         Some(Considered {
             name: route.name(),
-            matches: route.matches.text(),
+            matches: masked(&route.matches.text(), secrets),
             place: route.place,
-            miss: (won != Some(index)).then(miss),
+            because: because.map(|because| masked(&because, secrets)),
+            miss,
         })
     });
     told.collect()

@@ -83,9 +83,9 @@ fn routes(out: &mut String, story: &Story) {
     let shown = told.iter().filter(|route| !(many && far(route)));
     let rows: Vec<[String; 4]> = shown
         .map(|route| {
-            let (mark, why) = match &route.miss {
+            let (mark, why) = match &route.because {
                 None => ("→", "this one".to_owned()),
-                Some(miss) => ("", miss.to_string()),
+                Some(because) => ("", because.clone()),
             };
             [
                 format!("  {mark:1} {}", route.matches),
@@ -198,6 +198,9 @@ fn upstream(out: &mut String, story: &Story) {
 
 fn answer(out: &mut String, story: &Story) {
     let whose = match &story.upstream {
+        Some(_) if story.answer.is_empty() => {
+            "The client gets the upstream's answer, and nothing else".to_owned()
+        }
         Some(_) => "The client gets the upstream's answer, with".to_owned(),
         None => format!("The client gets {}", story.course.status.as_u16()),
     };

@@ -71,7 +71,7 @@ struct Meeting {
 
 impl Meeting {
     fn new(mut random: StdRng) -> Self {
-        let secret = "0123456789abcdef0123456789abcdef0123456789abcdef";
+        let secret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
         let source = random::config(&mut random, secret);
         let origins = [Origin::start(), Origin::start()];
         let airside = Airside::with(&source)

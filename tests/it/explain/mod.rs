@@ -6,6 +6,7 @@ use serde_json::Value;
 
 mod agreement;
 mod commands;
+mod page;
 mod random;
 
 /// Runs the program where file names are short: in the project's folder.

@@ -177,7 +177,14 @@ pub fn request(random: &mut StdRng, tokens: &[String]) -> Request {
         random,
         &[
             "/x",
+            "/x",
+            "/x",
             "/y",
+            "/y",
+            "/x/y",
+            "/x/y",
+            "/x/7",
+            "/y/x/7",
             "/x/y",
             "/x/",
             "/y/x",
@@ -218,7 +225,7 @@ pub fn request(random: &mut StdRng, tokens: &[String]) -> Request {
         (0.1, "X-Forwarded-Host", &["outside.test"]),
         (0.1, "Accept-Encoding", &["gzip"]),
         (0.05, "X-API-Key", &["airside_nothing"]),
-        (0.05, "Expect", &["something"]),
+        (0.02, "Expect", &["something"]),
     ] {
         if random.random_bool(chance) {
             headers.push((name, one(random, values).to_owned()));
@@ -245,7 +252,16 @@ pub fn request(random: &mut StdRng, tokens: &[String]) -> Request {
         target,
         host: one(
             random,
-            &["a.test", "b.a.test", "other.test", "A.test:80", "a..b/c"],
+            &[
+                "a.test",
+                "a.test",
+                "b.a.test",
+                "b.a.test",
+                "other.test",
+                "other.test",
+                "A.test:80",
+                "a..b/c",
+            ],
         ),
         headers,
         body: if with_body {
