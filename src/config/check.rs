@@ -14,6 +14,7 @@ use crate::policy::limits::Use;
 use crate::route::router::Matcher;
 use crate::upstream;
 
+pub mod cases;
 mod limits;
 
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
@@ -35,6 +36,7 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     limits::who_calls_is_known(config, report);
     an_authority_is_for_tls(config, report);
     issuers_differ(config, report);
+    cases::check(config, &config.tests.0, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(

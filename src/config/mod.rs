@@ -18,13 +18,13 @@ use crate::token::issuer;
 use crate::{limit, policy, route, telemetry, tls, upstream};
 
 mod advice;
-mod cases;
+pub mod cases;
 mod check;
 mod load;
 mod redis;
 
 pub use advice::advise;
-pub use check::check;
+pub use check::{cases::check as check_cases, check};
 pub use load::{Loaded, load, parse};
 pub use redis::Redis;
 
@@ -50,7 +50,7 @@ keys! {
         pub admin: Section<Admin>,
         pub telemetry: telemetry::config::Telemetry = telemetry::config::Telemetry::default(),
         /// Requests and what should become of them, for `airside test`.
-        pub tests: Option<Vec<cases::Case>>; unbuilt,
+        pub tests: Entries<cases::Case> = Entries(Vec::new()),
     }
 
     pub struct Server {

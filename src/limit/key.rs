@@ -73,6 +73,14 @@ impl Keys {
         }
     }
 
+    pub(super) fn by(&self) -> &[Part] {
+        &self.by
+    }
+
+    pub(super) fn ipv6_prefix(&self) -> u8 {
+        self.ipv6_prefix
+    }
+
     /// Is there a part that only authentication brings?
     pub(super) fn needs_caller(&self) -> bool {
         self.by.iter().any(Part::needs_caller)

@@ -20,6 +20,7 @@ mod store;
 mod table;
 mod tally;
 mod tier;
+mod told;
 
 pub use counted::Counted;
 pub use decision::Decision;
@@ -28,3 +29,4 @@ pub use question::{Asked, Question};
 pub use rule::{Limit, Outcome};
 pub use store::{OpenError, Store};
 pub use tally::{Counts, Ruling, Tally};
+pub use told::Told;

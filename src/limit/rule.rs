@@ -15,6 +15,7 @@ use super::shared::Shared;
 use super::store::Store;
 use super::tally::{Ruling, Tally};
 use super::tier::{self, Tier};
+use crate::base::units::Rate;
 
 /// Counts calls; shared by all routes that name it, and kept over a reload that leaves it as it is.
 pub struct Limit {
@@ -169,6 +170,14 @@ impl Limit {
 
     pub(super) fn count(&self) -> &Count {
         &self.count
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn rate(&self, tier: usize) -> Option<Rate> {
+        tier::at(&self.tiers, tier).rate()
     }
 
     pub(super) fn names(&self, tier: usize) -> &Names {

@@ -1,9 +1,11 @@
 //! A configuration made ready to serve: immutable, and swapped whole.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::networks::Networks;
+use crate::base::yaml::Place;
 use crate::limit::Limit;
 use crate::policy::Pipeline;
 use crate::route::Router;
@@ -13,11 +15,14 @@ use crate::upstream::Cluster;
 
 mod compile;
 mod kept;
+mod rule;
 mod shared;
+mod stand_in;
 mod target;
 
 pub use compile::compile;
 pub use shared::Shared;
+pub use stand_in::{NoCredential, Persona, StandIns, Unjudged};
 pub use target::{Forward, Redirect, Target};
 
 /// Everything that a request needs.
@@ -32,6 +37,7 @@ pub struct Plan {
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,
+    places: Places,
     /// What answers get where no route was found: the defaults' `cors` and `response_headers`.
     pub unrouted: Option<Pipeline>,
     /// What is counted where no route was found.
@@ -63,6 +69,16 @@ pub struct Route {
     pub meters: Arc<RouteMeters>,
     /// A hash of what it matches: the same in every plan that has the route.
     pub identity: u64,
+    /// Where it stands in the file.
+    pub place: Place,
+    pub timeout_place: Place,
+}
+
+/// Where the parts stand that refuse requests and are no route's.
+#[derive(Debug)]
+struct Places {
+    routes: Place,
+    upstreams: HashMap<String, Place>,
 }
 
 impl Plan {

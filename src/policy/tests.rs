@@ -101,11 +101,12 @@ fn run(steps: [Option<&'static str>; 3]) -> (String, bool, usize) {
         findings: &mut findings,
     };
     let mut asked = 0;
-    let passed = match pipeline.request(0, &mut call) {
+    let passed = match pipeline.request(0, &mut call, &mut Unwatched) {
         Progress::Passed => true,
         Progress::Answered(_) => false,
         Progress::Waiting(number, wait) => {
-            let mut rest = Box::pin(pipeline.resume(number, wait, &mut call));
+            let mut watch = Unwatched;
+            let mut rest = Box::pin(pipeline.resume(number, wait, &mut call, &mut watch));
             let mut context = Context::from_waker(Waker::noop());
             loop {
                 asked += 1;

@@ -1,6 +1,7 @@
 //! What a request's connection and head say of where it comes from, before a route is looked for.
 
 use http::HeaderMap;
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::context::{Context, Id};
@@ -14,7 +15,11 @@ use crate::tls::Handshake;
 /// Notes the client, the request's id and its trace.
 pub fn note(session: &Session, context: &mut Context) {
     let peer = peer(session).unwrap_or(net::UNKNOWN);
-    let header = session.req_header();
+    note_head(peer, session.req_header(), context);
+}
+
+/// The same of a request that came from this peer.
+pub fn note_head(peer: std::net::IpAddr, header: &RequestHeader, context: &mut Context) {
     let forwarded = header.headers.get_all(X_FORWARDED_FOR);
     let lines: smallvec::SmallVec<[&[u8]; 2]> =
         forwarded.iter().map(|line| line.as_bytes()).collect();

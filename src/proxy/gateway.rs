@@ -20,17 +20,12 @@ use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::line::Line;
 use super::traffic::Traffic;
-use super::{
-    answer, arrival, attempt, destination, failure, forward, intake, record, spans, websocket,
-};
+use super::{answer, arrival, attempt, decision, failure, forward, record, spans};
 use crate::base::clock::Clock;
-use crate::base::reply::{Refusal, Reply};
-use crate::plan::{Plan, Target};
+use crate::plan::Plan;
 use crate::policy::compress::Encoder;
-use crate::policy::{Call, Progress, limits};
-use crate::route::Found;
+use crate::policy::{Unwatched, limits};
 use crate::telemetry::access::AccessLog;
-use crate::tls::Handshake;
 use crate::upstream::peer;
 
 /// The edge.
@@ -55,66 +50,6 @@ impl Gateway {
             access_log,
         }
     }
-
-    /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
-    async fn decide(
-        &self,
-        header: &RequestHeader,
-        handshake: Option<&Handshake>,
-        context: &mut Context,
-    ) -> Result<(), Reply> {
-        let plan = context.plan.clone();
-        let asked = intake::read(header, &plan.edge)?;
-        if handshake.is_some_and(|handshake| !handshake.fits(&asked.host)) {
-            return Err(Reply::refuse(Refusal::Misdirected).reason("host"));
-        }
-        let (index, captures) = match destination::find(&plan, &asked, header) {
-            Found::Route { route, captures } => (route, captures),
-            Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
-            Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
-        };
-        context.enter(index);
-        let Some(route) = plan.route(index) else {
-            return Err(Reply::refuse(Refusal::Internal).reason("route"));
-        };
-        let mut call = Call {
-            header,
-            client: context.client,
-            path: &asked.path,
-            captures: &captures,
-            route: route.identity,
-            now_millis: self.clock.monotonic_millis(),
-            unix_seconds: self.clock.unix_seconds(),
-            findings: &mut context.findings,
-        };
-        match route.pipeline.request(0, &mut call) {
-            Progress::Passed => {}
-            Progress::Answered(reply) => return Err(*reply),
-            // In a box of its own: the room is taken only by those who wait.
-            Progress::Waiting(number, wait) => {
-                let rest = Box::pin(route.pipeline.resume(number, wait, &mut call));
-                rest.await.map_err(|reply| *reply)?;
-            }
-        }
-        match &route.target {
-            Target::Respond(respond) => return Err(respond.reply()),
-            Target::Redirect(redirect) => {
-                return Err(redirect.reply(&asked.path, &captures, asked.query));
-            }
-            Target::Forward(forward) => {
-                let findings = &context.findings;
-                let client = context.client.address;
-                context.cluster = forward
-                    .cluster(|| destination::caller(findings, client))
-                    .cloned();
-            }
-        }
-        context.asks_for_tunnel = websocket::is_asked_for(header);
-        if asked.path != header.uri.path() {
-            context.normalised = Some(asked.path.into_owned());
-        }
-        attempt::begin(header, context, self.clock.monotonic_millis())
-    }
 }
 
 #[async_trait]
@@ -135,11 +70,8 @@ impl ProxyHttp for Gateway {
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
         session.set_keepalive(stays.then_some(context.plan.edge.idle_timeout));
         arrival::note(session, context);
-        let header = session.req_header();
-        match self
-            .decide(header, arrival::handshake(session), context)
-            .await
-        {
+        let (header, shaken) = (session.req_header(), arrival::handshake(session));
+        match decision::decide(&self.clock, header, shaken, context, &mut Unwatched).await {
             Ok(()) => Ok(false),
             Err(reply) => {
                 // Answers are the rare case: their future stays out of this one.

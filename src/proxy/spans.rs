@@ -5,6 +5,7 @@ use pingora::Error;
 use pingora::proxy::Session;
 
 use super::context::Context;
+use super::record;
 use crate::base::trace;
 use crate::telemetry::tracing::{Attempt, Limited, Request, Text};
 

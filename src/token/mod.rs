@@ -38,7 +38,7 @@ pub use public::{Algorithm, VerifyKey};
 pub use revoked::{Revocation, Revocations, Revoked};
 pub use shared::SharedKey;
 pub use sign::{SignError, Signer, SigningKey};
-pub use verify::{TokenError, Verifier};
+pub use verify::{OWN_LEEWAY_SECONDS, TokenError, Verifier};
 
 /// Chooses the process's crypto backend for tokens, once; further calls change nothing. Without it the
 /// library picks by its compiled features and panics on the first token if another crate added a second.

@@ -16,6 +16,7 @@ mod config;
 mod connections;
 mod cors;
 mod docs;
+mod explain;
 mod forwarding;
 mod from_express;
 mod full_store;
