@@ -29,7 +29,7 @@ fn explain_and_the_gateway_agree_on_a_thousand_random_requests() {
     }
     // The comparison means something only where all of it comes up.
     let Seen { ends, passed } = &seen;
-    assert!(*passed > 200, "{passed} {ends:?}");
+    assert!(*passed > 150, "{passed} {ends:?}");
     for end in [
         "200 ",
         "204 ",

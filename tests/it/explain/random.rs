@@ -243,7 +243,8 @@ pub fn request(random: &mut StdRng, tokens: &[String]) -> Request {
     let method = one(
         random,
         &[
-            "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE",
+            "GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS",
+            "TRACE",
         ],
     );
     let with_body = ["POST", "PUT"].contains(&method) && random.random_bool(0.6);
