@@ -15,12 +15,16 @@ use super::{Readiness, upstreams};
 use crate::base::clock::Clock;
 use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
+use crate::base::yaml;
 use crate::plan::{Plan, Target};
 
 /// Puts a new configuration in place.
 pub trait Reloads: Send + Sync {
     /// Reads the file anew; blocks while it does. Errors: nothing was changed, and why.
     fn reload(&self) -> Result<Value, Value>;
+
+    /// The configuration that is in place, its defaults filled in and nothing secret in it; takes a while.
+    fn config(&self) -> Value;
 
     /// Which configuration is in place, and what became of a newer one; no secret, and no line of the file.
     fn state(&self) -> Value;
@@ -68,6 +72,7 @@ pub fn router(parts: Parts) -> Router {
         );
     let view = Router::new()
         .route("/routes", get(routes).with_state(plan.clone()))
+        .route("/config", get(config).with_state(reloads.clone()))
         .route("/reload", post(reload).with_state(reloads))
         .route("/metrics", get(scrape).with_state(metrics))
         .merge(upstreams::router(plan, clock));
@@ -85,7 +90,7 @@ async fn ready(State((readiness, reloads)): State<(Readiness, Arc<dyn Reloads>)>
     };
     let names: serde_json::Map<_, _> = missing
         .into_iter()
-        .map(|(name, why)| (name.to_owned(), why.into()))
+        .map(|(name, why)| (name, why.into()))
         .collect();
     (
         status,
@@ -103,6 +108,21 @@ async fn scrape(State(metrics): State<Arc<dyn Fn() -> Vec<u8> + Send + Sync>>) -
     match tokio::task::spawn_blocking(move || metrics()).await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(_) => refuse(Refusal::Internal),
+    }
+}
+
+/// JSON, or YAML for who asks for it.
+async fn config(State(reloads): State<Arc<dyn Reloads>>, headers: HeaderMap) -> Response {
+    let Ok(config) = tokio::task::spawn_blocking(move || reloads.config()).await else {
+        return refuse(Refusal::Internal);
+    };
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    let wants_yaml = accept.is_some_and(|accept| accept.contains("yaml"));
+    match wants_yaml.then(|| yaml::write(&config)) {
+        None => Json(config).into_response(),
+        Some(Ok(text)) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
+        Some(Err(_)) => refuse(Refusal::Internal),
     }
 }
 

@@ -40,7 +40,12 @@ impl Decode for Url {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^redis://.+$|\$\{" })
+        json_schema!({
+            "type": "string",
+            "description": EXPECTED,
+            "pattern": r"^redis://.+$|\$\{",
+            "examples": ["redis://127.0.0.1:6379/0"],
+        })
     }
 }
 

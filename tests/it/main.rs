@@ -37,8 +37,10 @@ mod reload;
 mod routing;
 mod routing_model;
 mod same_way;
+mod schema;
 mod servers;
 mod shell;
+mod shipped;
 mod store;
 #[expect(
     dead_code,

@@ -1,5 +1,5 @@
 //! Python with the libraries that other people's services use: PyJWT for tokens, openapi-spec-validator for
-//! descriptions.
+//! descriptions, jsonschema for the configuration's schema, prometheus-client for metrics.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,10 @@ pub fn python() -> &'static Path {
         let python = builds.join("test-python/bin/python");
         let mut probe = Command::new(&python);
         probe
-            .args(["-c", "import jwt, cryptography, openapi_spec_validator"])
+            .args([
+                "-c",
+                "import jwt, cryptography, openapi_spec_validator, jsonschema, prometheus_client",
+            ])
             .stderr(Stdio::null());
         if !probe.status().is_ok_and(|status| status.success()) {
             let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-test-deps");
