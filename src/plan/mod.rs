@@ -7,6 +7,7 @@ use crate::base::networks::Networks;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
+use crate::token::{ForeignVerifier, Source};
 use crate::upstream::Cluster;
 
 mod compile;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// All upstreams, those without a route too.
     pub clusters: Vec<Arc<Cluster>>,
+    /// The issuers besides the built-in one, and where their keys come from.
+    pub issuers: Vec<(Arc<ForeignVerifier>, Source)>,
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,

@@ -15,7 +15,7 @@ use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
-use crate::admin::{self, Checking, Parts, Readiness};
+use crate::admin::{self, Parts, Readiness};
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::base::report::Report;
@@ -26,7 +26,7 @@ use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
-use crate::token::{self, ForeignVerifier, Issuer, Source};
+use crate::token::{Issuer, Keeper};
 use crate::upstream::Registry;
 
 mod axum_app;
@@ -55,7 +55,7 @@ use edge::{BeforeTls, Edge, Http2Bounds};
 use handover::{Handover, RunDir};
 use leave::Leave;
 use metrics::Metrics;
-use reload::Reload;
+use reload::{Follows, Reload};
 use sockets::{Inherited, Opened, Sockets};
 use upkeep::Upkeep;
 
@@ -66,7 +66,9 @@ pub struct Assembly {
     clock: Clock,
     traffic: Traffic,
     identity: Option<Identity>,
-    issuers: Vec<(Arc<ForeignVerifier>, Source)>,
+    keeper: Arc<Keeper>,
+    /// Whose word on a client's address is taken, for identity; the edge's are the plan's.
+    proxies: Arc<ArcSwap<Networks>>,
     access_log: Arc<AccessLog>,
     upstreams: Arc<Registry>,
     names: Option<SocketAddr>,
@@ -101,8 +103,9 @@ impl Assembly {
         // First of all: nothing more is written where the start fails for this. A predecessor's listeners are
         // taken; what it does not have is tried by Pingora.
         if predecessor.is_none() {
-            for (purpose, address) in config.addresses() {
-                preflight::can_listen(address, purpose)?;
+            for (key, address) in config.addresses() {
+                let purpose = origin.whereabouts(&key, address.place);
+                preflight::can_listen(address.value, &purpose)?;
             }
         }
         let clock = Clock::system();
@@ -111,14 +114,8 @@ impl Assembly {
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
             .transpose()?;
-        let issuers = issuers(&config, folder);
         let own = identity.iter();
         let own = own.map(|identity| (BUILT_IN.to_owned(), Issuer::Own(identity.verifier())));
-        let others = issuers.iter();
-        let others = others.map(|(issuer, _)| {
-            let name = issuer.name().to_owned();
-            (name, Issuer::Foreign(Arc::clone(issuer)))
-        });
         let store = config.redis.given();
         let store = store
             .map(|redis| Store::start(redis.url.0.reveal(), redis.timeout))
@@ -126,7 +123,7 @@ impl Assembly {
         let shared = Shared {
             store: store.map(Arc::new),
             api_keys: identity.as_ref().map(Identity::api_keys),
-            issuers: own.chain(others).collect(),
+            issuers: own.collect(),
             tokens: Arc::default(),
             identity: config
                 .identity
@@ -145,12 +142,21 @@ impl Assembly {
             .map_err(StartError::AccessLog)?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));
         let watched = origin.file.is_some();
+        let keeper = Arc::<Keeper>::default();
+        let trusted = config.server.trusted_proxies.iter();
+        let proxies = Networks::new(trusted.map(|network| network.value));
+        let proxies = Arc::new(ArcSwap::from_pointee(proxies));
+        let follows = Follows {
+            plan: plan.clone(),
+            certificates: doors.certificates(),
+            keeper: keeper.clone(),
+            proxies: proxies.clone(),
+        };
         let reload = Reload::new(
             origin,
             config.clone(),
-            plan.clone(),
             shared.clone(),
-            doors.certificates(),
+            follows,
             clock.clone(),
         );
         Ok(Self {
@@ -162,7 +168,8 @@ impl Assembly {
             clock,
             traffic: Traffic::default(),
             identity,
-            issuers,
+            keeper,
+            proxies,
             access_log: Arc::new(access_log),
             upstreams: shared.upstreams,
             names,
@@ -287,18 +294,20 @@ impl Assembly {
                 })
             }),
         );
-        for (issuer, _) in &self.issuers {
-            let (name, issuer) = (format!("issuers.{}", issuer.name()), Arc::clone(issuer));
-            let check = move || {
-                let issuer = Arc::clone(&issuer);
-                Box::pin(async move { issuer.ready() }) as Checking
-            };
-            readiness.add(name, Arc::new(check));
-        }
-        token::keep(std::mem::take(&mut self.issuers));
+        let plan = self.plan.clone();
+        readiness.add_several(Arc::new(move || {
+            let plan = plan.load();
+            let issuers = plan.issuers.iter();
+            let missing = issuers.filter_map(|(issuer, _)| {
+                let why = issuer.ready().err()?;
+                Some((format!("issuers.{}", issuer.name()), why))
+            });
+            missing.collect()
+        }));
+        self.keeper.begin(&self.plan.load().issuers);
         readiness.add("upstreams", upkeep::readiness(self.upstreams.clone()));
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
-            let (address, router) = (config.listen.value, identity.router(self.proxies()));
+            let (address, router) = (config.listen.value, identity.router(self.proxies.clone()));
             let checked = identity.clone();
             readiness.add(
                 "identity",
@@ -342,11 +351,6 @@ impl Assembly {
         }
     }
 
-    fn proxies(&self) -> Networks {
-        let trusted = self.config.server.trusted_proxies.iter();
-        Networks::new(trusted.map(|network| network.value))
-    }
-
     fn threads(&self) -> usize {
         match self.config.server.threads {
             Threads::Auto => std::thread::available_parallelism().map_or(1, usize::from),
@@ -386,11 +390,3 @@ impl Assembly {
 /// How long the listeners are closed before connections without a request are: one that was taken last may
 /// have its first on the way.
 const LAST_ACCEPTED: std::time::Duration = std::time::Duration::from_millis(300);
-/// The issuers besides the built-in one, without keys so far.
-fn issuers(config: &Config, folder: &Path) -> Vec<(Arc<ForeignVerifier>, Source)> {
-    let issuers = config.issuers.iter().filter_map(|(name, config)| {
-        let issuer = ForeignVerifier::new(&name.value, config);
-        Some((Arc::new(issuer), Source::of(config, folder)?))
-    });
-    issuers.collect()
-}

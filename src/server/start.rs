@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::handover::RunDirError;
 use crate::base::report::Report;
+use crate::base::yaml::Place;
 use crate::tls::TlsError;
 
 /// Why a gateway does not start; each says what to do.
@@ -52,6 +53,16 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// A key and where it stands; one that was left out has its default, and no line.
+    pub(super) fn whereabouts(&self, key: &str, place: Place) -> String {
+        match &self.file {
+            Some(file) if place != Place::default() => {
+                format!("`{key}`, {}:{}", file.display(), place.line)
+            }
+            _ => format!("`{key}`"),
+        }
+    }
+
     /// What only showed when the plan was made, such as a file that can't be used.
     pub(super) fn refuse(&self, report: Report) -> StartError {
         let file = self.file.as_deref().unwrap_or(Path::new("configuration"));
