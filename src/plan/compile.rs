@@ -11,11 +11,11 @@ use http::{HeaderValue, StatusCode};
 
 use super::kept::Kept;
 use super::target::{Redirect, Respond, Target};
-use super::{Edge, Forward, Plan, Route, Shared};
+use super::{Edge, Forward, Places, Plan, Route, Shared};
 use crate::base::networks::Networks;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
-use crate::base::yaml::At;
+use crate::base::yaml::{At, Place};
 use crate::config::{self, Config};
 use crate::limit::config::Scope;
 use crate::limit::{self, Limit, Store};
@@ -73,6 +73,10 @@ pub fn compile(
         issuers,
         drain: config.server.drain,
         kept,
+        places: Places {
+            routes: config.routes.place,
+            upstreams: upstream_places(config),
+        },
         unrouted,
         unrouted_meters,
     })
@@ -81,7 +85,8 @@ pub fn compile(
 /// What routes refer to.
 struct Parts<'a> {
     config: &'a Config,
-    limits: HashMap<&'a str, Arc<Limit>>,
+    /// Each with its line.
+    limits: HashMap<&'a str, (Arc<Limit>, Place)>,
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
     /// Limits that are written in routes are kept as well.
@@ -110,8 +115,8 @@ impl<'a> Parts<'a> {
         report: &mut Report,
     ) -> Self {
         let mut limits = HashMap::new();
-        for (name, keys) in config.limits.iter() {
-            let name = name.value.as_str();
+        for (At { value: name, place }, keys) in config.limits.iter() {
+            let name = name.as_str();
             let make = || {
                 let limit = Limit::new(name.into(), keys)?;
                 Some(limit.counted_in(shared.store.as_ref(), 0, keys))
@@ -119,7 +124,7 @@ impl<'a> Parts<'a> {
             limits.extend(
                 kept.limits
                     .keep(name, keys, make)
-                    .map(|limit| (name, limit)),
+                    .map(|limit| (name, (limit, *place))),
             );
         }
         let mut clusters = HashMap::new();
@@ -200,6 +205,11 @@ impl<'a> Parts<'a> {
                 pipeline,
                 target: target?,
                 timeout: keys.timeout.map(|timeout| timeout.value),
+                timeout_place: keys
+                    .timeout
+                    .map(|timeout| timeout.place)
+                    .unwrap_or_default(),
+                place: route.place,
             },
         ))
     }
@@ -291,6 +301,13 @@ impl<'a> Parts<'a> {
         }
         Some(Forward::new(weighted))
     }
+}
+
+fn upstream_places(config: &Config) -> HashMap<String, Place> {
+    let upstreams = config.upstreams.iter();
+    upstreams
+        .map(|(name, _)| (name.value.clone(), name.place))
+        .collect()
 }
 
 /// Its hasher has no key of the process's own: gateways that share counts know a route by the same number.

@@ -1,9 +1,11 @@
 //! A configuration made ready to serve: immutable, and swapped whole.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::networks::Networks;
+use crate::base::yaml::Place;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
@@ -12,6 +14,7 @@ use crate::upstream::Cluster;
 
 mod compile;
 mod kept;
+mod rule;
 mod shared;
 mod target;
 
@@ -33,6 +36,7 @@ pub struct Plan {
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,
+    places: Places,
     /// What answers get where no route was found: the defaults' `cors` and `response_headers`.
     pub unrouted: Option<Pipeline>,
     /// What is counted where no route was found.
@@ -61,6 +65,16 @@ pub struct Route {
     pub meters: Arc<RouteMeters>,
     /// A hash of what it matches: the same in every plan that has the route.
     pub identity: u64,
+    /// Where it stands in the file.
+    pub place: Place,
+    pub timeout_place: Place,
+}
+
+/// Where the parts stand that refuse requests and are no route's.
+#[derive(Debug)]
+struct Places {
+    routes: Place,
+    upstreams: HashMap<String, Place>,
 }
 
 impl Plan {

@@ -12,6 +12,7 @@ use crate::base::net::Client;
 use crate::base::reply::Reply;
 use crate::base::report::Report;
 use crate::base::template::Captures;
+use crate::base::yaml::Place;
 use crate::limit::{Counted, Limit};
 use crate::route::method::MethodSet;
 use crate::token::{ApiKeys, Issuer, Principal, TokenCache};
@@ -27,8 +28,10 @@ pub mod rewrite;
 pub mod roles;
 
 mod keys;
+mod rule;
 
 pub use keys::Keys;
+pub use rule::{Refused, Rule};
 
 /// One step of the pipeline, compiled for one route. A policy implements the moments that it needs.
 pub trait Policy: Sized {
@@ -45,6 +48,11 @@ pub trait Policy: Sized {
 
     /// The head of the answer, from the upstream or our own.
     fn response(&self, _findings: &Findings, _response: &mut ResponseHeader) {}
+
+    /// The key that refused, where it was one of this policy's.
+    fn rule(&self, _refused: &Refused) -> Option<Rule> {
+        None
+    }
 }
 
 /// What a policy says of a request.
@@ -93,6 +101,8 @@ pub struct Findings {
     pub principal: Option<Arc<Principal>>,
     /// Each limit that was asked, in the pipeline's order; what they hold ends with the request.
     pub counted: SmallVec<[Counted; 2]>,
+    /// The limit that refused for a part of its key that the request lacks.
+    pub lacking: Option<Arc<Limit>>,
     /// The largest body, in bytes.
     pub max_body: Option<u64>,
     /// The upstream's path where it is not the client's, without the query.
@@ -109,7 +119,8 @@ pub struct Findings {
 pub struct Names<'a> {
     /// The parameters of the route's path.
     pub parameters: &'a [&'a str],
-    pub limits: &'a dyn Fn(&str) -> Option<Arc<Limit>>,
+    /// Each with the line that defines it.
+    pub limits: &'a dyn Fn(&str) -> Option<(Arc<Limit>, Place)>,
     pub limit_names: &'a [&'a str],
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
@@ -179,6 +190,18 @@ macro_rules! pipeline {
 
             pub fn response(&self, findings: &Findings, response: &mut ResponseHeader) {
                 $(if let Some(policy) = &self.$policy { policy.response(findings, response); })*
+            }
+
+            /// The key that refused.
+            pub fn rule(&self, refused: &Refused) -> Option<Rule> {
+                $(
+                    if let Some(policy) = &self.$policy
+                        && let Some(rule) = policy.rule(refused)
+                    {
+                        return Some(rule);
+                    }
+                )*
+                None
             }
         }
     };
