@@ -11,17 +11,21 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Readiness, upstreams};
+use super::{Readiness, denials, upstreams};
 use crate::base::clock::Clock;
 use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
 use crate::base::yaml;
 use crate::plan::{Plan, Target};
+use crate::telemetry::denials::Denials;
 
 /// Puts a new configuration in place.
 pub trait Reloads: Send + Sync {
     /// Reads the file anew; blocks while it does. Errors: nothing was changed, and why.
     fn reload(&self) -> Result<Value, Value>;
+
+    /// The file that is read; `None` where the configuration is part of the program.
+    fn file(&self) -> Option<String>;
 
     /// The configuration that is in place, its defaults filled in and nothing secret in it; takes a while.
     fn config(&self) -> Value;
@@ -36,6 +40,7 @@ pub struct Parts {
     pub plan: Arc<ArcSwap<Plan>>,
     pub clock: Clock,
     pub reloads: Arc<dyn Reloads>,
+    pub denials: Arc<Denials>,
     /// The page behind `/metrics`.
     pub metrics: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// What callers must bring, where they must.
@@ -49,6 +54,7 @@ pub fn router(parts: Parts) -> Router {
         plan,
         clock,
         reloads,
+        denials,
         metrics,
         token,
     } = parts;
@@ -72,6 +78,7 @@ pub fn router(parts: Parts) -> Router {
         );
     let view = Router::new()
         .route("/routes", get(routes).with_state(plan.clone()))
+        .merge(denials::router(denials, reloads.clone()))
         .route("/config", get(config).with_state(reloads.clone()))
         .route("/reload", post(reload).with_state(reloads))
         .route("/metrics", get(scrape).with_state(metrics))

@@ -19,7 +19,9 @@ use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::traffic::Traffic;
-use super::{answer, arrival, attempt, destination, failure, forward, intake, record, websocket};
+use super::{
+    answer, arrival, attempt, denial, destination, failure, forward, intake, record, websocket,
+};
 use crate::base::clock::Clock;
 use crate::base::reply::{Refusal, Reply};
 use crate::plan::{Plan, Target};
@@ -27,6 +29,7 @@ use crate::policy::compress::Encoder;
 use crate::policy::{Call, Progress, limits};
 use crate::route::Found;
 use crate::telemetry::access::AccessLog;
+use crate::telemetry::denials::Denials;
 use crate::tls::Handshake;
 use crate::upstream::peer;
 
@@ -36,6 +39,7 @@ pub struct Gateway {
     clock: Clock,
     traffic: Traffic,
     access_log: Arc<AccessLog>,
+    denials: Arc<Denials>,
 }
 
 impl Gateway {
@@ -44,12 +48,14 @@ impl Gateway {
         clock: Clock,
         traffic: Traffic,
         access_log: Arc<AccessLog>,
+        denials: Arc<Denials>,
     ) -> Self {
         Self {
             plan,
             clock,
             traffic,
             access_log,
+            denials,
         }
     }
 
@@ -362,6 +368,10 @@ impl ProxyHttp for Gateway {
         }
         context.end_attempt();
         record::count(session, context);
+        if let Some(refusal) = context.refusal {
+            let now = self.clock.unix_millis();
+            self.denials.keep(denial::of(context, refusal, now));
+        }
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(
                 session,

@@ -6,6 +6,7 @@ mod answer;
 mod arrival;
 mod attempt;
 mod context;
+mod denial;
 mod destination;
 mod failure;
 mod forward;

@@ -26,6 +26,7 @@ use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Traffic};
 use crate::telemetry::access::AccessLog;
+use crate::telemetry::denials::Denials;
 use crate::token::{Issuer, Keeper};
 use crate::upstream::Registry;
 
@@ -70,6 +71,7 @@ pub struct Assembly {
     /// Whose word on a client's address is taken, for identity; the edge's are the plan's.
     proxies: Arc<ArcSwap<Networks>>,
     access_log: Arc<AccessLog>,
+    denials: Arc<Denials>,
     upstreams: Arc<Registry>,
     names: Option<SocketAddr>,
     doors: Arc<Doors>,
@@ -94,7 +96,7 @@ impl Assembly {
     pub fn new(config: Config, folder: &Path, origin: Origin) -> Result<Self, StartError> {
         let run_dir = config.server.run_dir.as_ref();
         let run_dir = run_dir.map(|path| RunDir::open(&folder.join(path)));
-        let run_dir = run_dir.transpose()?;
+        let run_dir = run_dir.transpose().map_err(|why| origin.run_dir(why))?;
         let predecessor = match (origin.upgrade, &run_dir) {
             (false, _) => None,
             (true, Some(run_dir)) => run_dir.serving(),
@@ -109,11 +111,13 @@ impl Assembly {
             }
         }
         let clock = Clock::system();
-        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds())?;
+        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds());
+        let doors = doors.map_err(|why| origin.tls(why))?;
         let identity = config.identity.given();
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
-            .transpose()?;
+            .transpose()
+            .map_err(|why| origin.identity(why))?;
         let own = identity.iter();
         let own = own.map(|identity| (BUILT_IN.to_owned(), Issuer::Own(identity.verifier())));
         let store = config.redis.given();
@@ -138,8 +142,8 @@ impl Assembly {
             return Err(origin.refuse(report));
         };
         shared.upstreams.commit(&plan.clusters);
-        let access_log = AccessLog::start(&config.telemetry.access_log, folder)
-            .map_err(StartError::AccessLog)?;
+        let access_log = AccessLog::start(&config.telemetry.access_log, folder);
+        let access_log = access_log.map_err(|why| origin.access_log(why))?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));
         let watched = origin.file.is_some();
         let keeper = Arc::<Keeper>::default();
@@ -171,6 +175,7 @@ impl Assembly {
             keeper,
             proxies,
             access_log: Arc::new(access_log),
+            denials: Arc::default(),
             upstreams: shared.upstreams,
             names,
             doors: Arc::new(doors),
@@ -241,6 +246,7 @@ impl Assembly {
             self.clock.clone(),
             self.traffic.clone(),
             self.access_log.clone(),
+            self.denials.clone(),
         );
         let proxy = http_proxy(&server.configuration, gateway);
         let limits = &self.config.server.limits;
@@ -254,7 +260,8 @@ impl Assembly {
             doors: self.doors.clone(),
             plan: self.plan.clone(),
         };
-        self.doors.add_to(&mut edge, Arc::new(before_tls))?;
+        let added = self.doors.add_to(&mut edge, Arc::new(before_tls));
+        added.map_err(|why| Origin::default().tls(why))?;
         renewal::start(self.doors.certificates(), self.clock.clone());
         edge.threads = Some(self.threads());
         server.add_service(edge).add_dependency(&inherited);
@@ -343,6 +350,7 @@ impl Assembly {
                 plan: self.plan.clone(),
                 clock: self.clock.clone(),
                 reloads: self.reload.clone(),
+                denials: self.denials.clone(),
                 metrics: Arc::new(move || metrics.text()),
                 token,
             });

@@ -227,6 +227,10 @@ impl Reloads for Reload {
         self.now("asked by the admin listener")
     }
 
+    fn file(&self) -> Option<String> {
+        self.file.as_ref().map(|file| file.display().to_string())
+    }
+
     fn config(&self) -> Value {
         let state = Arc::clone(&self.state.load());
         config::effective(&state.source).unwrap_or_default()

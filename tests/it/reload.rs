@@ -18,6 +18,7 @@ use crate::support::tls::Authority;
 use crate::support::wait::wait_for;
 
 mod kept;
+mod live;
 
 /// A configuration that answers `/which` with `word`, and whatever else `more` says.
 fn saying(word: &str, more: &str) -> String {

@@ -1,5 +1,7 @@
 //! Each endpoint's success, and each of its refusals with status and code.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};

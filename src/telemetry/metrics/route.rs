@@ -93,12 +93,12 @@ mod tests {
             routes.iter().map(|(name, meters)| (name.as_str(), meters)),
         );
         let text = String::from_utf8(page.into_text()).unwrap();
-        // An unoptimised build on a busy machine; a release build takes some 30 ms.
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            begun.elapsed()
-        );
+        // A release build takes some 30 ms; an unoptimised one on a busy machine what it takes.
+        let most = match cfg!(debug_assertions) {
+            true => Duration::from_secs(5),
+            false => Duration::from_millis(100),
+        };
+        assert!(begun.elapsed() < most, "{:?}", begun.elapsed());
         assert!(!text.contains("\"/route/0\""));
         assert!(text.contains("airside_requests_total{route=\"/route/9999\",status=\"200\"} 1\n"));
     }

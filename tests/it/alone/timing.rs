@@ -1,5 +1,6 @@
 //! What a refused sign-in's time tells of its cause: nothing (rule 15).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airside::base::clock::Clock;
