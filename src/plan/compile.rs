@@ -24,7 +24,7 @@ use crate::route::Router;
 use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
-use crate::token::{ApiKeys, ForeignVerifier, Issuer, Source, TokenCache};
+use crate::token::{self, ApiKeys, ForeignVerifier, Issuer, Source, TokenCache};
 use crate::upstream::Cluster;
 use crate::upstream::settings::Settings;
 
@@ -93,7 +93,7 @@ struct Parts<'a> {
     kept: RefCell<&'a mut Kept>,
     api_keys: Option<&'a ApiKeys>,
     issuers: Vec<(&'a str, Issuer)>,
-    foreign: Vec<(Arc<ForeignVerifier>, Source)>,
+    foreign: Vec<token::Kept>,
     tokens: &'a Arc<TokenCache>,
     store: Option<&'a Arc<Store>>,
 }
@@ -174,7 +174,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The upstreams by name, and the issuers in the file's order.
-    fn into_what_is_kept(self) -> (Vec<Arc<Cluster>>, Vec<(Arc<ForeignVerifier>, Source)>) {
+    fn into_what_is_kept(self) -> (Vec<Arc<Cluster>>, Vec<token::Kept>) {
         let mut clusters: Vec<_> = self.clusters.into_values().collect();
         clusters.sort_by(|one, other| one.name.cmp(&other.name));
         (clusters, self.foreign)

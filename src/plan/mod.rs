@@ -9,7 +9,7 @@ use crate::base::yaml::Place;
 use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
-use crate::token::{ForeignVerifier, Source};
+use crate::token;
 use crate::upstream::Cluster;
 
 mod compile;
@@ -32,7 +32,7 @@ pub struct Plan {
     /// All upstreams, those without a route too.
     pub clusters: Vec<Arc<Cluster>>,
     /// The issuers besides the built-in one, and where their keys come from.
-    pub issuers: Vec<(Arc<ForeignVerifier>, Source)>,
+    pub issuers: Vec<token::Kept>,
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,

@@ -115,12 +115,14 @@ pub struct Findings {
     pub coding: Option<compress::Agreed>,
 }
 
+/// A limit, and the line that defines it.
+pub type Defined = (Arc<Limit>, Place);
+
 /// What the names in a route's keys stand for.
 pub struct Names<'a> {
     /// The parameters of the route's path.
     pub parameters: &'a [&'a str],
-    /// Each with the line that defines it.
-    pub limits: &'a dyn Fn(&str) -> Option<(Arc<Limit>, Place)>,
+    pub limits: &'a dyn Fn(&str) -> Option<Defined>,
     pub limit_names: &'a [&'a str],
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,

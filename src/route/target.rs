@@ -135,7 +135,7 @@ impl Decode for Split {
 impl FromText for Location {
     const EXPECTED: &'static str =
         "a path that begins with `/`, or an `http://` or `https://` address";
-    const PATTERN: &'static str = "(/([^/ ].*)?|https?://.+)";
+    const PATTERN: &'static str = "(/([^/ ].*)?|https?://.*)";
 
     fn from_text(text: &str) -> Result<Self, String> {
         // `//host` would be taken for another host (RFC 3986 §4.2).

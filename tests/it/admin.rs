@@ -150,7 +150,7 @@ fn a_refusal_can_be_asked_for_its_rule_and_its_line() {
             "no_route",
             json!(null),
             "routes",
-            line("routes:"),
+            line("  - path: /once"),
             json!(null),
         ),
     ] {

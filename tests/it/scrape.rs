@@ -27,6 +27,8 @@ for line in page.splitlines():
         if (kind, name) in seen:
             wrong(name, f"{kind} twice")
         seen.add((kind, name))
+        if kind == "TYPE" and (rest == "counter") != name.endswith("_total"):
+            wrong(name, "a counter without _total, or what is none with it")
         if kind == "HELP" and not re.search(r"[.]$", rest):
             wrong(name, "HELP is no sentence")
     elif line.startswith("#"):
@@ -50,10 +52,6 @@ for family in text_string_to_metric_families(page):
     if re.search(r"_(ms|millis|milliseconds|us|micros|minutes|kb|mb|percent|ratio100)(_|$)", name):
         wrong(name, "not in base units")
     for sample in family.samples:
-        if family.type == "counter" and not sample.name.endswith("_total"):
-            wrong(sample.name, "a counter without _total")
-        if family.type == "gauge" and sample.name.endswith("_total"):
-            wrong(sample.name, "a gauge with _total")
         key = (sample.name, tuple(sorted(sample.labels.items())))
         if key in samples:
             wrong(sample.name, f"twice: {sample.labels}")

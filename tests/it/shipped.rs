@@ -161,7 +161,7 @@ fn named(expression: &str) -> Vec<(String, BTreeSet<String>)> {
 }
 
 fn selected(labels: &str) -> BTreeSet<String> {
-    let labels = labels.split(',').filter(|label| label.contains('='));
+    let labels = labels.split(',').filter(|label| label.contains(['=', '~']));
     let name = |label: &str| {
         let end = label.find(['=', '!']).unwrap();
         label[..end].trim().to_owned()
@@ -198,8 +198,10 @@ async fn each_metric_is_in_the_pages() {
             .iter()
             .find_map(|end| metric.strip_suffix(end))
             .unwrap_or(metric);
+        // Its own branch's page has it.
+        let not_yet = NOT_YET.iter().any(|(name, _)| *name == family);
         assert!(
-            page.contains(&format!("`{family}")),
+            not_yet || page.contains(&format!("`{family}")),
             "{family} is not in docs/OPERATIONS.md"
         );
     }

@@ -130,7 +130,7 @@ fn a_database_that_cannot_be_reached_is_said_and_tried_again_while_the_edge_serv
     let ready = crate::support::raw::once(admin, crate::support::edge::get("/readyz"));
     assert_eq!(ready.status, 503);
     let why = ready.json()["not_ready"]["identity"].to_string();
-    assert!(why.contains("database"), "{why}");
+    assert!(why.contains("store is not available"), "{why}");
     wait_for("a word in the log", || {
         airside.stderr().contains("trying again") && airside.stderr().contains("database")
     });

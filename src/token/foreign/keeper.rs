@@ -32,6 +32,9 @@ impl Source {
     }
 }
 
+/// An issuer, and where its keys come from.
+pub type Kept = (Arc<ForeignVerifier>, Source);
+
 /// Keeps issuers' keys current, each for as long as it is wanted.
 #[derive(Debug, Default)]
 pub struct Keeper {
@@ -50,7 +53,7 @@ enum Order {
 impl Keeper {
     /// Starts to keep those that are not kept yet, and waits a moment for their first keys: a gateway that
     /// says that it is ready should be, and a new configuration should know whose tokens it takes.
-    pub fn begin(&self, issuers: &[(Arc<ForeignVerifier>, Source)]) {
+    pub fn begin(&self, issuers: &[Kept]) {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         if issuers.is_empty() {
             return;
@@ -70,7 +73,7 @@ impl Keeper {
     }
 
     /// Lets go those that are not among these.
-    pub fn only(&self, issuers: &[(Arc<ForeignVerifier>, Source)]) {
+    pub fn only(&self, issuers: &[Kept]) {
         let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let issuers = issuers.iter().map(|(issuer, _)| issuer.clone()).collect();
         orders
