@@ -53,7 +53,12 @@ impl Decode for Url {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^rediss?://.+$|\$\{" })
+        json_schema!({
+            "type": "string",
+            "description": EXPECTED,
+            "pattern": r"^rediss?://.+$|\$\{",
+            "examples": ["redis://127.0.0.1:6379/0"],
+        })
     }
 }
 

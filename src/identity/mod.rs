@@ -14,6 +14,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::telemetry::metrics::{Kind, Page, Words};
@@ -112,8 +114,9 @@ impl Identity {
         })
     }
 
-    /// The handlers of the service's listener. `proxies` are those whose word on a client's address is taken.
-    pub fn router(&self, proxies: Networks) -> axum::Router {
+    /// The handlers of the service's listener. `proxies` are those whose word on a client's address is taken,
+    /// at the moment of a request.
+    pub fn router(&self, proxies: Arc<ArcSwap<Networks>>) -> axum::Router {
         http::router(Arc::clone(&self.service), proxies)
     }
 

@@ -148,6 +148,11 @@ impl Limit {
         &self.tally
     }
 
+    /// What tells its callers apart, as it is written: `ip`, or `ip, route`. Never a caller's own.
+    pub fn counts_by(&self) -> String {
+        self.keys.kind()
+    }
+
     /// Is it decided after authentication only?
     pub fn needs_principal(&self) -> bool {
         self.keys.needs_caller() || self.tiers.len() > 1

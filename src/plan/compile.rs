@@ -25,7 +25,7 @@ use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
 use crate::telemetry::tracing::Tracer;
-use crate::token::{ApiKeys, Issuer, TokenCache};
+use crate::token::{self, ApiKeys, ForeignVerifier, Issuer, Source, TokenCache};
 use crate::upstream::Cluster;
 use crate::upstream::settings::Settings;
 
@@ -47,7 +47,7 @@ pub fn compile(
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
     let defaults = config.defaults.given();
     let unrouted = defaults.map(|defaults| parts.unrouted(&defaults.without_a_route(), report));
-    let clusters = parts.into_clusters();
+    let (clusters, issuers) = parts.into_what_is_kept();
     let unrouted_meters = kept.meters(&"".into());
     kept.finish();
     if report.has_errors() {
@@ -71,6 +71,7 @@ pub fn compile(
         router: Router::new(&matchers),
         routes,
         clusters,
+        issuers,
         drain: config.server.drain,
         kept,
         places: Places {
@@ -94,6 +95,7 @@ struct Parts<'a> {
     kept: RefCell<&'a mut Kept>,
     api_keys: Option<&'a ApiKeys>,
     issuers: Vec<(&'a str, Issuer)>,
+    foreign: Vec<token::Kept>,
     tokens: &'a Arc<TokenCache>,
     store: Option<&'a Arc<Store>>,
 }
@@ -140,15 +142,32 @@ impl<'a> Parts<'a> {
                 .prepare(IDENTITY, Settings::single(address));
             clusters.insert(IDENTITY.to_owned(), cluster);
         }
-        let issuers = shared.issuers.iter();
+        let known = shared.issuers.iter();
+        let known = known.map(|(name, issuer)| (name.as_str(), issuer.clone()));
+        let mut issuers: Vec<_> = known.collect();
+        let mut foreign = Vec::new();
+        for (name, keys) in config.issuers.iter() {
+            let name = name.value.as_str();
+            let make = || Some(ForeignVerifier::new(name, keys));
+            let known = issuers.iter().any(|(known, _)| *known == name);
+            let Some(issuer) = (!known)
+                .then(|| kept.issuers.keep(name, keys, make))
+                .flatten()
+            else {
+                continue;
+            };
+            let folder = shared.folder.as_ref();
+            let source = folder.and_then(|folder| Source::of(keys, folder));
+            foreign.extend(source.map(|source| (issuer.clone(), source)));
+            issuers.push((name, Issuer::Foreign(issuer)));
+        }
         Self {
             config,
             limits,
             limit_names: config.limits.names().collect(),
             clusters,
-            issuers: issuers
-                .map(|(name, issuer)| (name.as_str(), issuer.clone()))
-                .collect(),
+            issuers,
+            foreign,
             kept: RefCell::new(kept),
             api_keys: shared.api_keys.as_ref(),
             tokens: &shared.tokens,
@@ -156,11 +175,11 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// By name.
-    fn into_clusters(self) -> Vec<Arc<Cluster>> {
+    /// The upstreams by name, and the issuers in the file's order.
+    fn into_what_is_kept(self) -> (Vec<Arc<Cluster>>, Vec<token::Kept>) {
         let mut clusters: Vec<_> = self.clusters.into_values().collect();
         clusters.sort_by(|one, other| one.name.cmp(&other.name));
-        clusters
+        (clusters, self.foreign)
     }
 
     fn route(&self, route: &config::Route, report: &mut Report) -> Option<(Matcher, Route)> {

@@ -11,6 +11,7 @@ use crate::policy::Pipeline;
 use crate::route::Router;
 use crate::telemetry::metrics::RouteMeters;
 use crate::telemetry::tracing::Tracer;
+use crate::token;
 use crate::upstream::Cluster;
 
 mod compile;
@@ -34,6 +35,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// All upstreams, those without a route too.
     pub clusters: Vec<Arc<Cluster>>,
+    /// The issuers besides the built-in one, and where their keys come from.
+    pub issuers: Vec<token::Kept>,
     /// How long a graceful stop may take.
     pub drain: Duration,
     kept: kept::Kept,

@@ -17,9 +17,10 @@ use crate::upstream::{Registry, config::Upstream};
 /// Issuers and services of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Shared {
-    /// The names of issuers and who verifies their tokens.
     /// The identity service's API keys.
     pub api_keys: Option<ApiKeys>,
+    /// The names of issuers and who verifies their tokens. Those of the configuration that are not among them
+    /// are made with the plan.
     pub issuers: Vec<(String, Issuer)>,
     /// Tokens that were verified a moment ago.
     pub tokens: Arc<TokenCache>,

@@ -254,7 +254,10 @@ impl Decode for Access {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let requirement = Requirement::schema(generator);
+        let mut requirement = Requirement::schema(generator);
+        for list in ["roles", "all_roles", "issuers"] {
+            requirement = decode::narrow(requirement, list, serde_json::json!({ "minItems": 1 }));
+        }
         json_schema!({ "oneOf": [{ "enum": ["public", "required"] }, requirement] })
     }
 }

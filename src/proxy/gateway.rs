@@ -20,12 +20,13 @@ use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::line::Line;
 use super::traffic::Traffic;
-use super::{answer, arrival, attempt, decision, failure, forward, record, spans};
+use super::{answer, arrival, attempt, decision, denial, failure, forward, record, spans};
 use crate::base::clock::Clock;
 use crate::plan::Plan;
 use crate::policy::compress::Encoder;
 use crate::policy::{Unwatched, limits};
 use crate::telemetry::access::AccessLog;
+use crate::telemetry::denials::Denials;
 use crate::upstream::peer;
 
 /// The edge.
@@ -34,6 +35,7 @@ pub struct Gateway {
     clock: Clock,
     traffic: Traffic,
     access_log: Arc<AccessLog>,
+    denials: Arc<Denials>,
 }
 
 impl Gateway {
@@ -42,12 +44,14 @@ impl Gateway {
         clock: Clock,
         traffic: Traffic,
         access_log: Arc<AccessLog>,
+        denials: Arc<Denials>,
     ) -> Self {
         Self {
             plan,
             clock,
             traffic,
             access_log,
+            denials,
         }
     }
 }
@@ -303,6 +307,10 @@ impl ProxyHttp for Gateway {
         record::count(session, context);
         if context.recording.is_some() {
             spans::finish(session, error, context, self.clock.unix_nanos());
+        }
+        if let Some(refusal) = context.refusal {
+            let now = self.clock.unix_millis();
+            self.denials.keep(denial::of(context, refusal, now));
         }
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(

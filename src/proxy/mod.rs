@@ -8,6 +8,7 @@ mod arrival;
 mod attempt;
 mod context;
 mod decision;
+mod denial;
 pub mod destination;
 mod failure;
 mod forward;

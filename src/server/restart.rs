@@ -9,7 +9,7 @@ use crate::config::Config;
 pub fn check(current: &Config, next: &Config, source: &str, report: &mut Report) {
     let (server, next_server) = (&current.server, &next.server);
     let (telemetry, next_telemetry) = (&current.telemetry, &next.telemetry);
-    let parts: [(&[&str], bool); 9] = [
+    let parts: [(&[&str], bool); 7] = [
         (
             &["server", "threads"],
             server.threads == next_server.threads,
@@ -20,10 +20,8 @@ pub fn check(current: &Config, next: &Config, source: &str, report: &mut Report)
         ),
         (&["listeners"], current.listeners == next.listeners),
         (&["identity"], current.identity == next.identity),
-        (&["issuers"], current.issuers == next.issuers),
         (&["admin"], current.admin == next.admin),
         (&["redis"], current.redis == next.redis),
-        (&["telemetry", "log"], telemetry.log == next_telemetry.log),
         (
             &["telemetry", "access_log"],
             telemetry.access_log == next_telemetry.access_log,

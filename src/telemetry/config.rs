@@ -26,6 +26,7 @@ keys! {
     pub struct Log {
         /// The least severe messages that are written; `RUST_LOG` overrides it.
         pub level: Level = Log::default().level,
+        /// For people, or one JSON object a line.
         pub format: Format = Log::default().format,
     }
 
@@ -115,12 +116,24 @@ impl Decode for Destination {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "boolean"] })
+        // A bare `off` is a boolean to some editors as well.
+        json_schema!({
+            "anyOf": [{ "enum": ["stdout", "off", false] }, { "type": "string", "minLength": 1 }],
+        })
+    }
+
+    fn show(&self) -> serde_json::Value {
+        match self {
+            Self::Stdout => "stdout".into(),
+            Self::File(path) => path.display().to_string().into(),
+            Self::Off => "off".into(),
+        }
     }
 }
 
 impl FromText for FieldName {
     const EXPECTED: &'static str = "a header that may be logged";
+    const PATTERN: &'static str = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let name = HeaderName::try_from(text).map_err(|_| "not a header's name".to_owned())?;

@@ -1,9 +1,11 @@
-//! What the operator sees of the running gateway: the program's own log, the access log, the metrics and spans.
+//! What the operator sees of the running gateway: the program's own log, the access log, the metrics and spans,
+//! and what became of refused requests.
 
 use jiff::Timestamp;
 
 pub mod access;
 pub mod config;
+pub mod denials;
 pub mod logs;
 pub mod metrics;
 pub mod tracing;

@@ -30,7 +30,7 @@ pub use cache::{TokenCache, Uses};
 pub use claim::{Claim, SignedClaims};
 pub use claims::{Claims, Kind, Principal};
 pub use folder::{KeyError, KeyFolder};
-pub use foreign::{ForeignVerifier, Source, keep};
+pub use foreign::{ForeignVerifier, Keeper, Kept, Source};
 pub use issuer::{Accepted, Issuer};
 pub use jwks::{JwkSet, JwksError, LeftOut};
 pub use keys::{KeyRing, KeySet};

@@ -10,6 +10,7 @@
 
 mod access;
 mod access_log;
+mod admin;
 mod advice_model;
 mod alone;
 mod config;
@@ -38,8 +39,12 @@ mod reload;
 mod routing;
 mod routing_model;
 mod same_way;
+mod schema;
+mod scrape;
 mod servers;
 mod shell;
+mod shipped;
+mod startup;
 mod store;
 #[expect(
     dead_code,

@@ -1,5 +1,6 @@
 //! Python with the libraries that other people's services use: PyJWT for tokens, openapi-spec-validator for
-//! descriptions, httpx for HTTP/2. Beside it lies a Valkey, which PyPI has and Debian has not.
+//! descriptions, httpx for HTTP/2, jsonschema for the configuration's schema, prometheus-client for metrics. Beside it
+//! lies a Valkey, which PyPI has and Debian has not.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -123,6 +123,16 @@ impl Leaf {
         chain.collect::<Result<_, _>>().expect("certificates")
     }
 
+    /// The certificate as its file has it.
+    pub fn cert(&self) -> &str {
+        &self.cert
+    }
+
+    /// The key as its file has it.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     pub fn private(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")
     }
