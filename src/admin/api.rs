@@ -11,16 +11,24 @@ use axum::{Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Readiness, upstreams};
+use super::{Readiness, denials, upstreams};
 use crate::base::clock::Clock;
 use crate::base::reply::{self, Refusal};
 use crate::base::secret::Secret;
+use crate::base::yaml;
 use crate::plan::{Plan, Target};
+use crate::telemetry::denials::Denials;
 
 /// Puts a new configuration in place.
 pub trait Reloads: Send + Sync {
     /// Reads the file anew; blocks while it does. Errors: nothing was changed, and why.
     fn reload(&self) -> Result<Value, Value>;
+
+    /// The file that is read; `None` where the configuration is part of the program.
+    fn file(&self) -> Option<String>;
+
+    /// The configuration that is in place, its defaults filled in and nothing secret in it; takes a while.
+    fn config(&self) -> Value;
 
     /// Which configuration is in place, and what became of a newer one; no secret, and no line of the file.
     fn state(&self) -> Value;
@@ -32,6 +40,7 @@ pub struct Parts {
     pub plan: Arc<ArcSwap<Plan>>,
     pub clock: Clock,
     pub reloads: Arc<dyn Reloads>,
+    pub denials: Arc<Denials>,
     /// The page behind `/metrics`.
     pub metrics: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
     /// What callers must bring, where they must.
@@ -45,6 +54,7 @@ pub fn router(parts: Parts) -> Router {
         plan,
         clock,
         reloads,
+        denials,
         metrics,
         token,
     } = parts;
@@ -68,6 +78,8 @@ pub fn router(parts: Parts) -> Router {
         );
     let view = Router::new()
         .route("/routes", get(routes).with_state(plan.clone()))
+        .merge(denials::router(denials, reloads.clone()))
+        .route("/config", get(config).with_state(reloads.clone()))
         .route("/reload", post(reload).with_state(reloads))
         .route("/metrics", get(scrape).with_state(metrics))
         .merge(upstreams::router(plan, clock));
@@ -85,7 +97,7 @@ async fn ready(State((readiness, reloads)): State<(Readiness, Arc<dyn Reloads>)>
     };
     let names: serde_json::Map<_, _> = missing
         .into_iter()
-        .map(|(name, why)| (name.to_owned(), why.into()))
+        .map(|(name, why)| (name, why.into()))
         .collect();
     (
         status,
@@ -103,6 +115,21 @@ async fn scrape(State(metrics): State<Arc<dyn Fn() -> Vec<u8> + Send + Sync>>) -
     match tokio::task::spawn_blocking(move || metrics()).await {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
         Err(_) => refuse(Refusal::Internal),
+    }
+}
+
+/// JSON, or YAML for who asks for it.
+async fn config(State(reloads): State<Arc<dyn Reloads>>, headers: HeaderMap) -> Response {
+    let Ok(config) = tokio::task::spawn_blocking(move || reloads.config()).await else {
+        return refuse(Refusal::Internal);
+    };
+    let accept = headers.get(header::ACCEPT);
+    let accept = accept.and_then(|value| value.to_str().ok());
+    let wants_yaml = accept.is_some_and(|accept| accept.contains("yaml"));
+    match wants_yaml.then(|| yaml::write(&config)) {
+        None => Json(config).into_response(),
+        Some(Ok(text)) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
+        Some(Err(_)) => refuse(Refusal::Internal),
     }
 }
 

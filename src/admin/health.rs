@@ -9,10 +9,13 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Vec<(Cow<'static, str>, Check)>,
+    several: Vec<Several>,
 }
 
 /// Errors: what is wrong, for an operator.
 pub type Check = Arc<dyn Fn() -> Checking + Send + Sync>;
+/// What of several things is not ready, by name, and why; which there are may change.
+pub type Several = Arc<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
 pub type Checking = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 impl Readiness {
@@ -20,13 +23,18 @@ impl Readiness {
         self.checks.push((name.into(), check));
     }
 
+    pub fn add_several(&mut self, checks: Several) {
+        self.several.push(checks);
+    }
+
     /// What is not ready, by name.
-    pub async fn missing(&self) -> Vec<(&str, String)> {
-        let mut missing = Vec::new();
+    pub async fn missing(&self) -> Vec<(String, String)> {
+        let several = self.several.iter().flat_map(|checks| checks());
+        let mut missing: Vec<_> = several.collect();
         for (name, check) in &self.checks {
             let checked = tokio::time::timeout(PATIENCE, check()).await;
             let checked = checked.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
-            missing.extend(checked.err().map(|why| (&**name, why)));
+            missing.extend(checked.err().map(|why| (name.to_string(), why)));
         }
         missing
     }

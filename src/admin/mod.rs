@@ -1,6 +1,7 @@
 //! The operator's view, on its own listener.
 
 mod api;
+mod denials;
 mod health;
 mod upstreams;
 

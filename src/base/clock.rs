@@ -41,6 +41,16 @@ impl Clock {
         }
     }
 
+    /// Nanoseconds since 1970, UTC, as fine as the system's clock is: for spans.
+    pub fn unix_nanos(&self) -> u64 {
+        match self {
+            Self::System { .. } => SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_nanos() as u64),
+            Self::Virtual { millis } => millis.load(Ordering::SeqCst) * 1_000_000,
+        }
+    }
+
     /// Milliseconds since 1970, UTC: for tokens, rows and logs.
     pub fn unix_millis(&self) -> u64 {
         match self {

@@ -12,5 +12,8 @@ pub mod reply;
 pub mod report;
 pub mod secret;
 pub mod template;
+pub mod trace;
+pub mod trace_state;
+pub mod trust;
 pub mod units;
 pub mod yaml;

@@ -104,6 +104,26 @@ impl Reply {
 }
 
 impl Refusal {
+    pub const ALL: [Self; 17] = [
+        Self::NoRoute,
+        Self::MethodNotAllowed,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::UpstreamUnreachable,
+        Self::UpstreamTimeout,
+        Self::BadRequest,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
+        Self::NoHealthyUpstream,
+        Self::Overloaded,
+        Self::NotImplemented,
+        Self::ExpectationFailed,
+        Self::Misdirected,
+        Self::Internal,
+    ];
+
     pub const fn status(self) -> u16 {
         self.row().0
     }

@@ -73,6 +73,27 @@ pub fn resolve(node: &mut At<Node>, source: &dyn Source, report: &mut Report) {
     }
 }
 
+/// What references bring to a text, so that nothing prints it; none where the text is not YAML.
+pub fn brought(text: &str, source: &dyn Source) -> Vec<String> {
+    let mut brought = Vec::new();
+    if let Ok(mut node) = super::yaml::read(text) {
+        resolve(&mut node, source, &mut Report::default());
+        collect(&node, &mut brought);
+    }
+    brought
+}
+
+fn collect(node: &At<Node>, brought: &mut Vec<String>) {
+    match &node.value {
+        Node::Text(text) if text.secret => brought.push(text.value.clone()),
+        Node::List(items) => items.iter().for_each(|item| collect(item, brought)),
+        Node::Map(entries) => entries
+            .iter()
+            .for_each(|(_, value)| collect(value, brought)),
+        _ => {}
+    }
+}
+
 impl Source for Process<'_> {
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()

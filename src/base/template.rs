@@ -1,11 +1,19 @@
 //! Paths built from what a route's pattern captured: `rewrite` and `redirect` use them.
 
+use std::ops::Deref;
+
+use smallvec::SmallVec;
+
 /// Where the captured parts of a normalised path begin and end.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Captures {
     ranges: [(u32, u32); Captures::MAX],
     len: u8,
 }
+
+/// A path that was built for one request. One of usual length stays on the stack: it is made with every call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expanded(SmallVec<[u8; 128]>);
 
 /// Literal text with captures in it, such as `/api/v1/flights/{rest}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +87,8 @@ impl Template {
 
     /// Fills the captures in. Where a remainder is missing altogether (`/flights` under `/flights/*`),
     /// the slash before it is left out too: `/api/v1/flights`.
-    pub fn expand(&self, path: &str, captures: &Captures) -> String {
-        let mut out = String::with_capacity(path.len() + 32);
+    pub fn expand(&self, path: &str, captures: &Captures) -> Expanded {
+        let mut out = Expanded::default();
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
@@ -91,7 +99,7 @@ impl Template {
                         && out.len() > 1
                         && out.ends_with('/')
                     {
-                        out.pop();
+                        out.0.pop();
                     }
                     out.push_str(text);
                 }
@@ -101,11 +109,26 @@ impl Template {
     }
 }
 
+impl Expanded {
+    pub fn push_str(&mut self, text: &str) {
+        self.0.extend_from_slice(text.as_bytes());
+    }
+}
+
+impl Deref for Expanded {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // Invariant: it was put together from texts, and only a slash was ever taken away.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn expand(path: &str, at: usize) -> String {
+    fn expand(path: &str, at: usize) -> Expanded {
         let mut captures = Captures::default();
         captures.push(at.min(path.len()), path.len());
         let template = Template::compile("/api/v1/flights/{rest}", &["rest"]).unwrap();
@@ -114,9 +137,15 @@ mod tests {
 
     #[test]
     fn what_remains_is_kept_as_it_was() {
-        assert_eq!(expand("/flights/7/seats", 9), "/api/v1/flights/7/seats");
-        assert_eq!(expand("/flights/", 9), "/api/v1/flights/");
-        assert_eq!(expand("/flights", 9), "/api/v1/flights");
+        let long = format!("/flights/{}", "é".repeat(200));
+        for (path, expanded) in [
+            ("/flights/7/seats", "/api/v1/flights/7/seats"),
+            ("/flights/", "/api/v1/flights/"),
+            ("/flights", "/api/v1/flights"),
+            (&long, &format!("/api/v1{long}")),
+        ] {
+            assert_eq!(&*expand(path, 9), expanded);
+        }
     }
 
     #[test]

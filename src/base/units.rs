@@ -93,10 +93,19 @@ impl FromText for ByteSize {
             .map(Self)
             .ok_or_else(|| "too large".to_owned())
     }
+
+    fn to_text(&self) -> Option<String> {
+        let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+        let whole = |shift: u32| self.0 > 0 && self.0.trailing_zeros() >= shift;
+        let unit = units.into_iter().find(|(shift, _)| whole(*shift));
+        let (shift, unit) = unit.unwrap_or((0, "B"));
+        Some(format!("{}{unit}", self.0 >> shift))
+    }
 }
 
 impl FromText for Word {
     const EXPECTED: &'static str = "a name without spaces";
+    const PATTERN: &'static str = "[!-~]+";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -108,7 +117,7 @@ impl FromText for Word {
 
 impl FromText for Rate {
     const EXPECTED: &'static str = "a rate such as `20/2m`";
-    const PATTERN: &'static str = r"[0-9]+/[0-9]+(ms|s|m|h|d)";
+    const PATTERN: &'static str = r"0*[1-9][0-9]*/0*[1-9][0-9]*(ms|s|m|h|d)";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let (count, window) = text.split_once('/').ok_or("it has no slash")?;
@@ -128,7 +137,7 @@ impl FromText for Rate {
 
 impl FromText for Share {
     const EXPECTED: &'static str = "a share such as `20%`";
-    const PATTERN: &'static str = r"[0-9]+(\.[0-9]+)?%";
+    const PATTERN: &'static str = r"0*(100(\.0*)?|[0-9]{1,2}(\.[0-9]*)?)%";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix('%').ok_or("the `%` is missing")?;
@@ -139,6 +148,10 @@ impl FromText for Share {
             true => Ok(Self(number / 100.0)),
             false => Err("it must be from 0% to 100%".to_owned()),
         }
+    }
+
+    fn to_text(&self) -> Option<String> {
+        Some(format!("{}%", self.0 * 100.0))
     }
 }
 

@@ -62,7 +62,11 @@ impl Demo {
             .iter()
             .map(|(name, _)| server_of(&config, name))
             .collect::<Result<_, _>>()?;
-        let mut assembly = Assembly::new(config, Path::new("."), Origin::default())?;
+        let origin = Origin {
+            source: CONFIGURATION.to_owned(),
+            ..Origin::default()
+        };
+        let mut assembly = Assembly::new(config, Path::new("."), origin)?;
         let password = first_admin(
             assembly.identity().context("the demo has no identity")?,
             &data,

@@ -1,4 +1,4 @@
-//! `airside keys`: which keys sign and verify tokens, and a new one in place of the one in use. Runs
+//! `airside keys`: which keys sign and verify tokens, a new one in place of the one in use, and the end of one. Runs
 //! beside a gateway: the folder of keys and the store are all that they share.
 
 use std::process::ExitCode;
@@ -20,6 +20,8 @@ pub enum Keys {
     List(List),
     /// Make a new key; a running gateway signs with it in a few seconds, and the old one retires
     Rotate(Rotate),
+    /// End a key and all its tokens at once, such as a stolen one; never the only one that signs
+    Retire(Retire),
 }
 
 #[derive(Args)]
@@ -39,11 +41,22 @@ pub struct Rotate {
     file: File,
 }
 
+#[derive(Args)]
+#[command(after_help = EXIT_CODES)]
+pub struct Retire {
+    /// As `airside keys list` shows it
+    #[arg(value_name = "KEY", allow_hyphen_values = true)]
+    kid: String,
+    #[command(flatten)]
+    file: File,
+}
+
 impl Keys {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::List(list) => list.execute(),
             Self::Rotate(rotate) => rotate.execute(),
+            Self::Retire(retire) => retire.execute(),
         }
     }
 }
@@ -75,6 +88,17 @@ impl Rotate {
         self.file.with_identity(async |service| {
             println!("{}", service.rotate_keys(Admin::shell()).await?);
             eprintln!("a gateway that uses this folder of keys signs with it in some five seconds");
+            Ok(())
+        })
+    }
+}
+
+impl Retire {
+    fn execute(self) -> anyhow::Result<ExitCode> {
+        self.file.with_identity(async |service| {
+            service.retire_key(&self.kid, Admin::shell()).await?;
+            println!("{}", self.kid);
+            eprintln!("every gateway refuses its tokens within a second");
             Ok(())
         })
     }

@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::base::report::Report;
+use crate::base::secret;
 use crate::config::{self, Config};
 use crate::plan::{self, Shared};
 use crate::server;
 
 mod check;
 mod demo;
+mod explain;
 mod keys;
 mod migrate;
 mod role;
@@ -20,6 +22,7 @@ mod routes;
 mod run;
 mod shell;
 mod table;
+mod test;
 mod user;
 mod version;
 
@@ -39,6 +42,10 @@ enum Command {
     Demo(demo::Demo),
     /// Show all problems of a configuration: exit 0 sound, 1 problems, 2 usage
     Check(check::Check),
+    /// Walk one request through a configuration offline: its route, each policy's word, where it goes
+    Explain(explain::Explain),
+    /// Run the `tests:` of a configuration, on a clock of their own and without a network
+    Test(test::Test),
     /// Show the routes as a table
     Routes(routes::Routes),
     /// Print the configuration's JSON Schema
@@ -87,6 +94,8 @@ pub fn main() -> ExitCode {
         Command::Run(command) => command.execute(),
         Command::Demo(command) => command.execute(),
         Command::Check(command) => command.execute(),
+        Command::Explain(command) => command.execute(),
+        Command::Test(command) => command.execute(),
         Command::Routes(command) => command.execute(),
         Command::Schema => print_schema(),
         Command::User(command) => command.execute(),
@@ -176,6 +185,12 @@ impl Read {
 
     fn name(&self) -> String {
         self.loaded.file.display().to_string()
+    }
+
+    /// What `${…}` brought to the file, which is never printed.
+    fn secrets(&self) -> Vec<String> {
+        let folder = self.loaded.file.parent().unwrap_or(Path::new("."));
+        secret::brought(&self.loaded.source, &secret::Process::new(folder))
     }
 
     fn report(&self) -> &Report {

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::File;
+use super::explain::story::masked;
 use super::table::table;
+use super::{File, Format};
 use crate::base::networks;
 use crate::base::yaml::At;
 use crate::config::{Config, Route};
@@ -18,16 +19,32 @@ use crate::policy::limits::Use;
 pub struct Routes {
     #[command(flatten)]
     file: File,
+    /// A table for people, or an array for scripts
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
 }
 
 impl Routes {
     pub fn execute(self) -> anyhow::Result<ExitCode> {
-        let Some(config) = self.file.read()?.sound() else {
+        let read = self.file.read()?;
+        let secrets = read.secrets();
+        let Some(config) = read.sound() else {
             return Ok(ExitCode::FAILURE);
         };
+        let row = |route| row(route, &config).map(|cell| masked(&cell, &secrets));
         let routes = config.routes().iter();
-        let rows: Vec<_> = routes.map(|route| row(route, &config)).collect();
-        print!("{}", table(HEAD, &rows));
+        match self.format {
+            Format::Json => {
+                let routes: Vec<_> = routes
+                    .map(|route| object(route, row(route), &config))
+                    .collect();
+                println!("{}", serde_json::to_string_pretty(&routes)?);
+            }
+            Format::Text => {
+                let rows: Vec<_> = routes.map(row).collect();
+                print!("{}", table(HEAD, &rows));
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -41,6 +58,26 @@ fn row(route: &Route, config: &Config) -> [String; 5] {
         limits(&keys),
         target(route),
     ]
+}
+
+/// The cells of a row by name, and what scripts need to find the route in its file.
+fn object(route: &Route, row: [String; 5], config: &Config) -> serde_json::Value {
+    let [name, matches, who, _, goes_to] = row;
+    let keys = config.policies(route);
+    serde_json::json!({
+        "name": name,
+        "line": route.place.line,
+        "match": matches,
+        "host": route.matches.host.as_ref().map(|host| host.value.to_string()),
+        "path": route.matches.path.value.to_string(),
+        "methods": route.matches.methods.as_ref().map(|methods| {
+            methods.value.iter().map(|method| method.word()).collect::<Vec<_>>()
+        }),
+        "who": who,
+        "public": matches!(keys.auth.as_ref().map(|auth| &auth.value), Some(Access::Public)),
+        "limits": names(&keys),
+        "goes_to": goes_to,
+    })
 }
 
 fn callers(keys: &Keys) -> String {
@@ -103,14 +140,17 @@ fn networks(keys: &Keys) -> String {
     list("from", &keys.allow) + &list("but not", &keys.deny)
 }
 
-fn limits(keys: &Keys) -> String {
+fn names(keys: &Keys) -> Vec<String> {
     let uses = keys.limits.iter().flatten();
-    let names: Vec<_> = uses
-        .map(|limit| match limit {
-            Use::Named(name) => name.value.clone(),
-            Use::Own(_) => "(own)".to_owned(),
-        })
-        .collect();
+    uses.map(|limit| match limit {
+        Use::Named(name) => name.value.clone(),
+        Use::Own(_) => "(own)".to_owned(),
+    })
+    .collect()
+}
+
+fn limits(keys: &Keys) -> String {
+    let names = names(keys);
     match names.is_empty() {
         true => "-".to_owned(),
         false => names.join(", "),

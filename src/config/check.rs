@@ -14,6 +14,7 @@ use crate::policy::limits::Use;
 use crate::route::router::Matcher;
 use crate::upstream;
 
+pub mod cases;
 mod limits;
 
 /// Reports everything that is wrong between the parts. `root` is the file before it had types: it
@@ -34,7 +35,9 @@ pub fn check(config: &Config, root: &At<Node>, report: &mut Report) {
     listeners_can_be_used(config, report);
     cluster_limits_have_a_store(config, report);
     limits::who_calls_is_known(config, report);
+    an_authority_is_for_tls(config, report);
     issuers_differ(config, report);
+    cases::check(config, &config.tests.0, report);
     if config.routes().is_empty() && !has_items(root, "routes") {
         let message = "there is no route, so that every request would get 404";
         report.push(Problem::error(
@@ -271,6 +274,17 @@ fn cluster_limits_have_a_store(config: &Config, report: &mut Report) {
             );
             report.push(Problem::error(Code::MissingKey, place, message));
         }
+    }
+}
+
+fn an_authority_is_for_tls(config: &Config, report: &mut Report) {
+    if let Some(redis) = config.redis.given()
+        && let Some(ca) = redis.ca.as_ref().filter(|_| !redis.url.asks_for_tls())
+    {
+        let message =
+            "`ca` is who may have signed the server's certificate, and without TLS it shows none";
+        let problem = Problem::error(Code::Conflict, ca.place, message);
+        report.push(problem.help("begin the `url` with `rediss://`"));
     }
 }
 

@@ -18,18 +18,22 @@ use crate::token::issuer;
 use crate::{limit, policy, route, telemetry, tls, upstream};
 
 mod advice;
-mod cases;
+pub mod cases;
 mod check;
+mod effective;
 mod load;
 mod redis;
 
 pub use advice::advise;
-pub use check::check;
+pub use check::{cases::check as check_cases, check};
+pub use effective::effective;
 pub use load::{Loaded, load, parse};
+pub use redis::Redis;
 
 keys! {
     /// An Airside configuration.
     pub struct Config {
+        /// The process: threads, bounds, how it leaves.
         pub server: Server = Server::default(),
         /// Where clients come in.
         pub listeners: At<Entries<Listener>>,
@@ -38,18 +42,21 @@ keys! {
         /// Other token issuers that routes may accept.
         pub issuers: Table<issuer::config::Issuer> = Table::default(),
         /// Where limits of `scope: cluster` are counted.
-        pub redis: Section<redis::Redis>,
+        pub redis: Section<Redis>,
         /// Limits by name, counted across every route that names them.
         pub limits: Table<limit::config::Limit> = Table::default(),
+        /// Services that routes forward to, by name.
         pub upstreams: Table<upstream::config::Upstream> = Table::default(),
         /// Policies of every route that does not say otherwise.
         pub defaults: Section<policy::Keys>,
+        /// Which requests there are, who may make them, and where they go. The most specific one wins.
         pub routes: At<Entries<Route>>,
         /// Health, readiness and the operator's view.
         pub admin: Section<Admin>,
+        /// Logs of the program and of requests.
         pub telemetry: telemetry::config::Telemetry = telemetry::config::Telemetry::default(),
         /// Requests and what should become of them, for `airside test`.
-        pub tests: Option<Vec<cases::Case>>; unbuilt,
+        pub tests: Entries<cases::Case> = Entries(Vec::new()),
     }
 
     pub struct Server {
@@ -61,6 +68,7 @@ keys! {
         pub drain: Duration = Duration::from_secs(30),
         /// The folder of the pid file and of the socket for `--upgrade`; made with mode 0700.
         pub run_dir: Option<String>,
+        /// What a request may be at most, before a route is known.
         pub limits: ServerLimits = ServerLimits::default(),
     }
 
@@ -84,7 +92,9 @@ keys! {
     }
 
     pub struct Listener {
+        /// Where it listens; `0.0.0.0` and `[::]` are all addresses of the machine.
         pub address: At<SocketAddr>,
+        /// Left out, the listener is plain.
         pub tls: Option<tls::config::Listener>,
         /// Left out: HTTP/1.1 and 1.0. `http2` without `tls` is h2c, for a network of one's own.
         pub protocols: At<Vec<Protocol>> = At::new(vec![Protocol::Http1], Place::default()),
@@ -138,20 +148,15 @@ impl Config {
         &self.listeners.value.0
     }
 
-    /// Everything that is listened on, and what for.
-    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        let edge = self
-            .listeners()
-            .iter()
-            .map(|listener| ("listeners", listener.address.value));
-        let identity = self
-            .identity
-            .given()
-            .map(|identity| ("identity", identity.listen.value));
-        let admin = self
-            .admin
-            .given()
-            .map(|admin| ("admin", admin.listen.value));
+    /// Everything that is listened on, and the key that says so.
+    pub fn addresses(&self) -> Vec<(String, At<SocketAddr>)> {
+        let edge = self.listeners().iter().enumerate();
+        let edge =
+            edge.map(|(index, listener)| (format!("listeners[{index}].address"), listener.address));
+        let identity = self.identity.given();
+        let identity = identity.map(|identity| ("identity.listen".to_owned(), identity.listen));
+        let admin = self.admin.given();
+        let admin = admin.map(|admin| ("admin.listen".to_owned(), admin.listen));
         edge.chain(identity).chain(admin).collect()
     }
 
@@ -171,7 +176,14 @@ impl Decode for Config {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(Self::properties(generator))
+        let schema = decode::object(Self::properties(generator));
+        // An address that is not this machine's own needs a token.
+        let outside = serde_json::json!({
+            "properties": { "listen": { "pattern": r"^(?!127\.|\[::1\]|.*\$\{)" } },
+            "required": ["listen"],
+        });
+        let guarded = serde_json::json!({ "if": outside, "then": { "required": ["token"] } });
+        decode::narrow(schema, "admin", guarded)
     }
 }
 
@@ -236,7 +248,7 @@ impl Decode for Route {
         let mut properties = route::config::Matches::properties(generator);
         properties.extend(policy::Keys::properties(generator));
         properties.extend(route::target::Targets::properties(generator));
-        decode::object(properties)
+        decode::exactly_one(decode::object(properties), route::target::Targets::NAMES)
     }
 }
 
@@ -258,12 +270,20 @@ impl Decode for Threads {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        schemars::json_schema!({ "oneOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 1024 }] })
+        schemars::json_schema!({ "anyOf": [{ "const": "auto" }, decode::whole_number(1, 1024)] })
+    }
+
+    fn show(&self) -> serde_json::Value {
+        match self {
+            Self::Auto => "auto".into(),
+            Self::Count(count) => (*count).into(),
+        }
     }
 }
 
 impl decode::FromText for AdminToken {
     const EXPECTED: &'static str = "a token of 16 characters or more";
+    const PATTERN: &'static str = "[!-~]{16,}";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -281,5 +301,11 @@ pub fn schema() -> serde_json::Value {
         "https://json-schema.org/draft/2020-12/schema".into(),
     );
     schema.insert("title".into(), "Airside configuration".into());
+    // Who may call is said by each route, or by `defaults` for all that do not.
+    let said = serde_json::json!({ "properties": { "defaults": { "required": ["auth"] } }, "required": ["defaults"] });
+    let each =
+        serde_json::json!({ "properties": { "routes": { "items": { "required": ["auth"] } } } });
+    schema.insert("if".into(), serde_json::json!({ "not": said }));
+    schema.insert("then".into(), each);
     schema.to_value()
 }

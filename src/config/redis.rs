@@ -13,6 +13,8 @@ keys! {
     pub struct Redis {
         /// Where it is; it may hold a user, a password and the number of a database.
         pub url: Url,
+        /// With `rediss://`: who may have signed its certificate, a PEM file. Left out: the system's authorities.
+        pub ca: Option<At<String>>,
         /// How long a call waits for its answer at most.
         pub timeout: Duration = Duration::from_millis(20),
     }
@@ -23,28 +25,46 @@ mappings!(Redis);
 #[derive(Debug, Clone, PartialEq)]
 pub struct Url(pub Secret);
 
+impl Url {
+    /// Is the server to be spoken to over TLS?
+    pub fn asks_for_tls(&self) -> bool {
+        self.0.reveal().starts_with(SECURE)
+    }
+}
+
 /// No message repeats a part of it.
 impl Decode for Url {
     fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
         let text = decode::text(node, EXPECTED, report)?.value;
-        let known = text.starts_with("redis://");
-        if known && redis::IntoConnectionInfo::into_connection_info(text.as_str()).is_ok() {
+        // The library reads both schemes alike, but for a fragment that would switch verification off.
+        let plain = text
+            .strip_prefix(SECURE)
+            .map(|rest| format!("{PLAIN}{rest}"));
+        let plain = plain.as_deref().unwrap_or(&text);
+        let is_address = plain.starts_with(PLAIN)
+            && !plain.contains('#')
+            && redis::IntoConnectionInfo::into_connection_info(plain).is_ok();
+        if is_address {
             return Some(Self(Secret::new(text)));
         }
-        let message = match text.starts_with("rediss://") {
-            true => "TLS to Redis is not built yet".to_owned(),
-            false => format!("expected {EXPECTED}"),
-        };
+        let message = format!("expected {EXPECTED}");
         report.push(Problem::error(Code::InvalidValue, node.place, message));
         None
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^redis://.+$|\$\{" })
+        json_schema!({
+            "type": "string",
+            "description": EXPECTED,
+            "pattern": r"^rediss?://.+$|\$\{",
+            "examples": ["redis://127.0.0.1:6379/0"],
+        })
     }
 }
 
-const EXPECTED: &str = "an address such as `redis://127.0.0.1:6379/0`";
+const EXPECTED: &str = "an address such as `redis://127.0.0.1:6379/0`, or `rediss://` for TLS";
+const PLAIN: &str = "redis://";
+const SECURE: &str = "rediss://";
 
 #[cfg(test)]
 mod tests {
@@ -56,7 +76,9 @@ mod tests {
         for (source, why) in [
             ("http://a:hunter2@b", "expected an address"),
             ("redis://a:hunter2@:x", "expected an address"),
-            ("rediss://a:hunter2@b", "not built yet"),
+            ("rediss://a:hunter2@b/#insecure", "expected an address"),
+            ("rediss://a:hunter2@b:x", "expected an address"),
+            ("redis://a:hunter2@b/one", "expected an address"),
         ] {
             let mut report = Report::default();
             let node = yaml::read(&format!("url: '{source}'")).unwrap();
@@ -67,10 +89,13 @@ mod tests {
             assert!(problem.message.contains(why), "{problem:?}");
             assert!(!format!("{problem:?}").contains("hunter2"));
         }
-        let mut report = Report::default();
-        let node = yaml::read("url: 'redis://a:hunter2@b:1/2'").unwrap();
-        let redis = Redis::decode(&node, &mut report).unwrap();
-        assert_eq!(redis.timeout, Duration::from_millis(20));
-        assert!(!format!("{redis:?}").contains("hunter2"));
+        for (scheme, tls) in [("redis", false), ("rediss", true)] {
+            let mut report = Report::default();
+            let node = yaml::read(&format!("url: '{scheme}://a:hunter2@b:1/2'")).unwrap();
+            let redis = Redis::decode(&node, &mut report).unwrap();
+            assert_eq!(redis.timeout, Duration::from_millis(20));
+            assert_eq!(redis.url.asks_for_tls(), tls);
+            assert!(!format!("{redis:?}").contains("hunter2"));
+        }
     }
 }

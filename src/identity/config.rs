@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator};
+use serde_json::{Value, json};
 
 use crate::base::decode::{self, Decode, Keys, Within, keys, words};
 use crate::base::report::{Code, Problem, Report};
@@ -204,7 +205,17 @@ impl Decode for Identity {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(Self::properties(generator))
+        let schema = decode::object(Self::properties(generator));
+        let algorithm =
+            |what: Value| json!({ "properties": { "algorithm": what }, "required": ["algorithm"] });
+        let elsewhere = algorithm(json!({ "pattern": decode::REFERENCE }));
+        let no_secret = json!({ "not": { "required": ["secret"] } });
+        let shared = json!({
+            "if": algorithm(json!({ "const": Algorithm::Hs256.word() })),
+            "then": { "required": ["secret"] },
+            "else": { "anyOf": [no_secret, elsewhere] },
+        });
+        decode::narrow(schema, "access_token", shared)
     }
 }
 
@@ -232,6 +243,10 @@ macro_rules! optional_mappings {
 
             fn schema(generator: &mut SchemaGenerator) -> Schema {
                 decode::object(Self::properties(generator))
+            }
+
+            fn show(&self) -> serde_json::Value {
+                self.shown()
             }
         }
     )*};

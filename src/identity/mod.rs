@@ -14,10 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::telemetry::metrics::{Kind, Page, Words};
-use crate::token::{ApiKeys, KeyError, Verifier};
+use crate::token::{ApiKeys, KeyError, OWN_LEEWAY_SECONDS, Verifier};
 
 pub use config::role;
 
@@ -73,8 +75,14 @@ impl Identity {
         let keys = Keys::open(&config.keys, &config.access_token, folder)?;
         let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
         let revoked = Revoked::default();
-        let verifier = Verifier::new(ISSUER, issuer, audience, keys.ring.clone(), LEEWAY_SECONDS)
-            .with_revocations(revoked.known.clone());
+        let verifier = Verifier::new(
+            ISSUER,
+            issuer,
+            audience,
+            keys.ring.clone(),
+            OWN_LEEWAY_SECONDS,
+        )
+        .with_revocations(revoked.known.clone());
         let signup = config.signup.roles.iter().map(|role| role.value.clone());
         let service = Service {
             store: open_store(config, folder, &clock)?,
@@ -106,8 +114,9 @@ impl Identity {
         })
     }
 
-    /// The handlers of the service's listener. `proxies` are those whose word on a client's address is taken.
-    pub fn router(&self, proxies: Networks) -> axum::Router {
+    /// The handlers of the service's listener. `proxies` are those whose word on a client's address is taken,
+    /// at the moment of a request.
+    pub fn router(&self, proxies: Arc<ArcSwap<Networks>>) -> axum::Router {
         http::router(Arc::clone(&self.service), proxies)
     }
 
@@ -232,5 +241,3 @@ fn start_pool(config: &config::Password) -> io::Result<PasswordPool> {
 const ISSUER: &str = "airside";
 /// A database that does not answer by then is waited for beside the traffic.
 const FIRST_ROUND: Duration = Duration::from_secs(2);
-/// Issuer and verifier are one machine, or a few that keep time.
-const LEEWAY_SECONDS: u64 = 5;

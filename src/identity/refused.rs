@@ -66,6 +66,8 @@ impl From<StoreError> for Refused {
             StoreError::RoleExists => Self::RoleExists,
             StoreError::RoleInUse => Self::RoleInUse,
             StoreError::LastAdmin => Self::LastAdmin,
+            // Keys are ended from the shell alone, which is told before this.
+            StoreError::LastKey => Self::Internal,
             StoreError::Full(why) => {
                 log::warn!("the users' database is full: {why}");
                 Self::StoreAway

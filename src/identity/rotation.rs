@@ -41,6 +41,8 @@ pub enum KeyChange {
     Activate { kid: String, replaced: Vec<String> },
     /// A retiring key becomes retired.
     Retire { kid: String },
+    /// A key becomes retired at once, whatever it was, and its tokens are not valid any more. Not the only active one.
+    End { kid: String },
     /// A key's tokens live longer than before, in milliseconds. No state, and no row in the audit log.
     Lengthen { kid: String, token_life: u64 },
 }

@@ -108,7 +108,8 @@ impl Decode for Limit {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(<Self as decode::Keys>::properties(generator))
+        let schema = decode::object(<Self as decode::Keys>::properties(generator));
+        decode::exactly_one(schema, &["rate", "concurrent"])
     }
 }
 
@@ -132,6 +133,13 @@ impl Decode for By {
         let list = json_schema!({ "type": "array", "minItems": 1, "items": part });
         json_schema!({ "anyOf": [part, list] })
     }
+
+    fn show(&self) -> serde_json::Value {
+        match self.0.as_slice() {
+            [only] => only.show(),
+            several => several.iter().map(Part::show).collect(),
+        }
+    }
 }
 
 impl FromText for Part {
@@ -153,6 +161,18 @@ impl FromText for Part {
                 _ => Err(format!("not one of {}", choices(PARTS))),
             },
         }
+    }
+
+    fn to_text(&self) -> Option<String> {
+        Some(match self {
+            Self::Ip => "ip".to_owned(),
+            Self::User => "user".to_owned(),
+            Self::ApiKey => "api_key".to_owned(),
+            Self::Route => "route".to_owned(),
+            Self::Header(name) => format!("header:{name}"),
+            Self::Claim(name) => format!("claim:{name}"),
+            Self::Global => "global".to_owned(),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use super::headers::Names;
 use super::key::Key;
 use super::rule::Limit;
 use super::shared::End;
+use super::tally::Ruling;
 
 /// A limit's word on a call.
 #[derive(Debug)]
@@ -30,6 +31,15 @@ impl Counted {
 
     pub fn decision(&self) -> &Decision {
         &self.decision
+    }
+
+    /// The decision in one word.
+    pub fn ruling(&self) -> Ruling {
+        match (self.decision.admitted, self.limit.is_shadow()) {
+            (true, _) => Ruling::Admitted,
+            (false, false) => Ruling::Refused,
+            (false, true) => Ruling::ShadowRefused,
+        }
     }
 
     /// Is the call to be refused? Never by a limit that only watches.

@@ -1,7 +1,13 @@
 //! What a client is told of its limits: `RateLimit-Policy`, `RateLimit` and `Retry-After`, written
 //! without allocating where the buffer is large enough.
 
+use http::HeaderValue;
+use smallvec::SmallVec;
+
 use super::decision::Decision;
+
+/// A field's value on its way: those of a few limits stay on the stack.
+pub type Field = SmallVec<[u8; 256]>;
 
 /// A limit's prebuilt parts of the fields `RateLimit-Policy` and `RateLimit`
 /// (draft-ietf-httpapi-ratelimit-headers-10, §3 and §4): list members that name the policy by a
@@ -12,7 +18,7 @@ pub struct Names {
     /// `"name"`.
     item: Box<str>,
     /// `"name";q=20;w=120`.
-    policy: Box<str>,
+    policy: HeaderValue,
     /// Does time give anything back?
     timed: bool,
 }
@@ -28,7 +34,7 @@ impl Names {
         };
         Self {
             item: item.into(),
-            policy: policy.into(),
+            policy: value(&policy),
             timed: true,
         }
     }
@@ -37,32 +43,37 @@ impl Names {
     pub(super) fn at_once(name: &str, quota: u32) -> Self {
         let item = string_item(name);
         Self {
-            policy: format!("{item};q={quota};qu=\"concurrent-requests\"").into(),
+            policy: value(&format!("{item};q={quota};qu=\"concurrent-requests\"")),
             item: item.into(),
             timed: false,
         }
     }
 
+    /// The value of `RateLimit-Policy` where there is no other limit.
+    pub fn policy(&self) -> &HeaderValue {
+        &self.policy
+    }
+
     /// Adds this limit to the value of `RateLimit-Policy`.
-    pub fn add_policy(&self, value: &mut String) {
+    pub fn add_policy(&self, value: &mut Field) {
         separate(value);
-        value.push_str(&self.policy);
+        value.extend_from_slice(self.policy.as_bytes());
     }
 
     /// Adds this limit to the value of `RateLimit`: `"name";r=19;t=104`. Of a refusal, `t` is the
     /// time of its `Retry-After`, as the draft asks for; else the time until the quota is whole.
-    pub fn add_state(&self, value: &mut String, decision: &Decision) {
+    pub fn add_state(&self, value: &mut Field, decision: &Decision) {
         separate(value);
-        value.push_str(&self.item);
-        value.push_str(";r=");
-        value.push_str(itoa::Buffer::new().format(decision.remaining));
+        value.extend_from_slice(self.item.as_bytes());
+        value.extend_from_slice(b";r=");
+        value.extend_from_slice(itoa::Buffer::new().format(decision.remaining).as_bytes());
         if self.timed {
             let millis = match decision.admitted {
                 true => decision.reset_millis,
                 false => decision.retry_after_millis,
             };
-            value.push_str(";t=");
-            value.push_str(itoa::Buffer::new().format(seconds(millis)));
+            value.extend_from_slice(b";t=");
+            value.extend_from_slice(itoa::Buffer::new().format(seconds(millis)).as_bytes());
         }
     }
 }
@@ -77,10 +88,15 @@ fn seconds(millis: u64) -> u64 {
     millis.div_ceil(1_000)
 }
 
-fn separate(value: &mut String) {
+fn separate(value: &mut Field) {
     if !value.is_empty() {
-        value.push_str(", ");
+        value.extend_from_slice(b", ");
     }
+}
+
+fn value(text: &str) -> HeaderValue {
+    // Invariant: `string_item` lets only printable ASCII through.
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// A string of RFC 9651 §3.3.3: printable ASCII in quotes. A limit written in a route is named after
@@ -107,6 +123,10 @@ mod tests {
         Names::in_window(name, count, millis)
     }
 
+    fn text(field: &Field) -> &str {
+        std::str::from_utf8(field).unwrap()
+    }
+
     fn decision(admitted: bool) -> Decision {
         Decision {
             admitted,
@@ -123,36 +143,42 @@ mod tests {
             names("per_client", 20, 120_000),
             names("per_user", 600, 60_000),
         );
-        let (mut policy, mut state) = (String::new(), String::new());
+        let (mut policy, mut state) = (Field::new(), Field::new());
         for names in [&client, &user] {
             names.add_policy(&mut policy);
             names.add_state(&mut state, &decision(true));
         }
-        assert_eq!(policy, r#""per_client";q=20;w=120, "per_user";q=600;w=60"#);
-        assert_eq!(state, r#""per_client";r=19;t=104, "per_user";r=19;t=104"#);
+        assert_eq!(
+            text(&policy),
+            r#""per_client";q=20;w=120, "per_user";q=600;w=60"#
+        );
+        assert_eq!(
+            text(&state),
+            r#""per_client";r=19;t=104, "per_user";r=19;t=104"#
+        );
     }
 
     #[test]
     fn a_refusal_names_the_same_time_twice() {
-        let mut state = String::new();
+        let mut state = Field::new();
         names("a", 20, 120_000).add_state(&mut state, &decision(false));
-        assert_eq!(state, r#""a";r=0;t=7"#);
+        assert_eq!(text(&state), r#""a";r=0;t=7"#);
         assert_eq!(retry_after(decision(false).retry_after_millis), 7);
     }
 
     #[test]
     fn a_window_that_is_no_whole_seconds_is_left_out() {
-        assert_eq!(&*names("a", 5, 250).policy, r#""a";q=5"#);
+        assert_eq!(names("a", 5, 250).policy, r#""a";q=5"#);
     }
 
     #[test]
     fn calls_at_the_same_time_have_a_unit_and_no_time() {
         let names = Names::at_once("p", 10);
-        let (mut policy, mut state) = (String::new(), String::new());
+        let (mut policy, mut state) = (Field::new(), Field::new());
         names.add_policy(&mut policy);
         names.add_state(&mut state, &decision(false));
-        assert_eq!(policy, r#""p";q=10;qu="concurrent-requests""#);
-        assert_eq!(state, r#""p";r=0"#);
+        assert_eq!(text(&policy), r#""p";q=10;qu="concurrent-requests""#);
+        assert_eq!(text(&state), r#""p";r=0"#);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use smallvec::SmallVec;
 
 use super::config::Part;
+use crate::base::decode::FromText;
 use crate::base::net;
 
 /// What is known about a call when its limits are decided.
@@ -71,6 +72,20 @@ impl Keys {
             ipv6_prefix,
             seed: RandomState::new(),
         }
+    }
+
+    pub(super) fn by(&self) -> &[Part] {
+        &self.by
+    }
+
+    pub(super) fn ipv6_prefix(&self) -> u8 {
+        self.ipv6_prefix
+    }
+
+    /// The parts as they are written.
+    pub(super) fn kind(&self) -> String {
+        let parts = self.by.iter().filter_map(FromText::to_text);
+        parts.collect::<Vec<_>>().join(", ")
     }
 
     /// Is there a part that only authentication brings?

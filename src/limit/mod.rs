@@ -18,7 +18,9 @@ mod shared;
 mod sliding;
 mod store;
 mod table;
+mod tally;
 mod tier;
+mod told;
 
 pub use counted::Counted;
 pub use decision::Decision;
@@ -26,3 +28,5 @@ pub use key::{Caller, Parts, User};
 pub use question::{Asked, Question};
 pub use rule::{Limit, Outcome};
 pub use store::{OpenError, Store};
+pub use tally::{Counts, Ruling, Tally};
+pub use told::Told;

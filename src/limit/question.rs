@@ -35,6 +35,15 @@ pub struct Question {
 impl Question {
     /// The limit's word, within the store's deadline.
     pub async fn answer(self) -> Outcome {
+        let (limit, looks) = (Arc::clone(&self.limit), self.looks);
+        let outcome = self.ask().await;
+        match looks {
+            false => limit.tallied(outcome),
+            true => outcome,
+        }
+    }
+
+    async fn ask(self) -> Outcome {
         let (shared, looks) = (&self.shared, self.looks);
         if let Some((decision, taken)) = shared.ask(self.name, self.tier, looks).await {
             let hold = taken.map_or(Hold::Nothing, |taken| Hold::Shared(Box::new(taken)));
@@ -46,6 +55,9 @@ impl Question {
                 hold,
                 at_millis: self.now_millis,
             });
+        }
+        if !looks {
+            self.limit.tally().count_without_store();
         }
         let (decision, hold) = match (self.shared.on_error, looks) {
             (OnStoreError::Allow, _) => return Outcome::Skipped,

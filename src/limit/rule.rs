@@ -13,7 +13,9 @@ use super::places::Places;
 use super::question::{Asked, Question};
 use super::shared::Shared;
 use super::store::Store;
+use super::tally::{Ruling, Tally};
 use super::tier::{self, Tier};
+use crate::base::units::Rate;
 
 /// Counts calls; shared by all routes that name it, and kept over a reload that leaves it as it is.
 pub struct Limit {
@@ -28,6 +30,7 @@ pub struct Limit {
     /// Also where it is counted in Redis: for the time without.
     count: Count,
     shared: Option<Arc<Shared>>,
+    tally: Tally,
 }
 
 /// What a limit has to say about a call.
@@ -71,6 +74,7 @@ impl Limit {
             tiers,
             count,
             shared: None,
+            tally: Tally::default(),
             name,
         })
     }
@@ -114,7 +118,7 @@ impl Limit {
     pub fn ask(self: &Arc<Self>, parts: &Parts, looks: bool, now_millis: u64) -> Asked {
         let Some(shared) = &self.shared else {
             return Asked::Told(match looks {
-                false => self.decide(parts, now_millis),
+                false => self.tallied(self.decide(parts, now_millis)),
                 true => self.look(parts, now_millis),
             });
         };
@@ -128,8 +132,25 @@ impl Limit {
                 looks,
                 now_millis,
             })),
-            Err(lacking) => Asked::Told(self.lacking(lacking, now_millis)),
+            Err(lacking) => {
+                let outcome = self.lacking(lacking, now_millis);
+                Asked::Told(match looks {
+                    false => self.tallied(outcome),
+                    true => outcome,
+                })
+            }
         }
+    }
+
+    /// What became of all calls that it was asked to decide on. One that it admitted may have been refused
+    /// for another limit after that.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// What tells its callers apart, as it is written: `ip`, or `ip, route`. Never a caller's own.
+    pub fn counts_by(&self) -> String {
+        self.keys.kind()
     }
 
     /// Is it decided after authentication only?
@@ -142,12 +163,26 @@ impl Limit {
         self.mode == Mode::Shadow
     }
 
+    /// Counts what became of a call, and hands it on.
+    pub(super) fn tallied(&self, outcome: Outcome) -> Outcome {
+        self.tally.count(outcome.ruling());
+        outcome
+    }
+
     pub(super) fn counts_failures(&self) -> bool {
         self.failures
     }
 
     pub(super) fn count(&self) -> &Count {
         &self.count
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn rate(&self, tier: usize) -> Option<Rate> {
+        tier::at(&self.tiers, tier).rate()
     }
 
     pub(super) fn names(&self, tier: usize) -> &Names {
@@ -207,6 +242,16 @@ impl Limit {
             hold,
             at_millis,
         })
+    }
+}
+
+impl Outcome {
+    fn ruling(&self) -> Ruling {
+        match self {
+            Self::Decided(counted) => counted.ruling(),
+            Self::Skipped => Ruling::Skipped,
+            Self::Denied => Ruling::Denied,
+        }
     }
 }
 

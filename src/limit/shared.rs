@@ -73,15 +73,20 @@ pub(super) enum End {
 }
 
 impl Store {
-    /// Begins to use the server of this address; it may be away.
-    pub fn start(url: &str, timeout: Duration) -> Result<Self, OpenError> {
+    /// Begins to use the server of this address; it may be away. `tls` says whom to trust where the address begins
+    /// with `rediss://`.
+    pub fn start(
+        url: &str,
+        timeout: Duration,
+        tls: Option<Arc<rustls::ClientConfig>>,
+    ) -> Result<Self, OpenError> {
         let probe = || Command {
             script: &BUCKET,
             key: "airside::probe".to_owned(),
             // A bucket that is never empty and full again at once: a write like any other.
             arguments: vec![1, 1, 1 << 24, 1 << 24, 1, 1 << 24, 0],
         };
-        Self::open(url, timeout, probe)
+        Self::open(url, timeout, tls, probe)
     }
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use redis::aio::MultiplexedConnection;
 use redis::{IntoConnectionInfo, Script};
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 
-use link::Link;
+use link::{Link, Tls};
 
 mod link;
 
@@ -26,6 +27,8 @@ pub struct Store {
 pub enum OpenError {
     #[error("the address can't be read")]
     Address,
+    #[error("`rediss://` needs to know whom to trust")]
+    Trust,
     #[error("no thread for it: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -46,13 +49,22 @@ struct Line {
 
 impl Store {
     /// Begins to keep a connection, on a thread of its own. A server that is away does not fail this: it is
-    /// waited for a moment, and then looked for in the background. `probe` is a harmless use of it.
+    /// waited for a moment, and then looked for in the background. `probe` is a harmless use of it. `tls` is for
+    /// `rediss://`, which the library reads only with a TLS of its own choice.
     pub(super) fn open(
         url: &str,
         timeout: Duration,
+        tls: Option<Arc<ClientConfig>>,
         probe: fn() -> Command,
     ) -> Result<Self, OpenError> {
-        let info = url.into_connection_info().map_err(|_| OpenError::Address)?;
+        let secure = url.strip_prefix("rediss://");
+        let plain = secure.map(|rest| format!("redis://{rest}"));
+        let info = plain.as_deref().unwrap_or(url).into_connection_info();
+        let info = info.map_err(|_| OpenError::Address)?;
+        let tls = match secure {
+            Some(_) => Some(Tls::to(info.addr(), tls.ok_or(OpenError::Trust)?)?),
+            None => None,
+        };
         let address = info.addr().to_string();
         let client = redis::Client::open(info).map_err(|_| OpenError::Address)?;
         let (later, orders) = mpsc::channel(LATER);
@@ -64,6 +76,7 @@ impl Store {
         let timeout = timeout.max(Duration::from_millis(1));
         let link = Link {
             client,
+            tls,
             address,
             line: line.clone(),
             timeout,

@@ -11,6 +11,7 @@ use crate::base::units::Rate;
 pub(super) struct Tier {
     /// `None`: everyone.
     role: Option<Box<str>>,
+    rate: Option<Rate>,
     names: Names,
 }
 
@@ -19,7 +20,16 @@ pub(super) type Tiers<Q> = (Box<[Tier]>, Vec<Q>);
 
 impl Tier {
     pub(super) fn everyone(names: Names) -> Self {
-        Self { role: None, names }
+        Self {
+            role: None,
+            rate: None,
+            names,
+        }
+    }
+
+    /// `None`: it counts calls at the same time.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.rate
     }
 
     pub(super) fn names(&self) -> &Names {
@@ -51,6 +61,7 @@ pub(super) fn windows(name: &str, config: &config::Limit) -> Option<Tiers<Rate>>
     let sorted = sorted(config)?;
     let tiers = sorted.iter().map(|(role, rate)| Tier {
         role: role.map(Into::into),
+        rate: Some(*rate),
         names: Names::in_window(name, rate.count, rate.window.as_millis()),
     });
     Some((
@@ -72,6 +83,7 @@ pub(super) fn buckets(name: &str, config: &config::Limit) -> Option<Tiers<(Rate,
         };
         let tier = Tier {
             role: role.map(Into::into),
+            rate: Some(rate),
             names: Names::in_window(name, capacity, bucket::fill_millis(rate, capacity)),
         };
         (tier, (rate, capacity))

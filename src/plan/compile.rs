@@ -12,11 +12,11 @@ use http::{HeaderValue, StatusCode};
 
 use super::kept::Kept;
 use super::target::{Redirect, Respond, Target};
-use super::{Edge, Forward, Patience, Plan, Route, Shared};
+use super::{Edge, Forward, Patience, Places, Plan, Route, Shared};
 use crate::base::networks::Networks;
 use crate::base::report::{Code, Problem, Report};
 use crate::base::template::Template;
-use crate::base::yaml::At;
+use crate::base::yaml::{At, Place};
 use crate::config::{self, Config};
 use crate::limit::config::Scope;
 use crate::limit::{self, Limit, Store};
@@ -25,7 +25,8 @@ use crate::route::Router;
 use crate::route::method::MethodSet;
 use crate::route::router::Matcher;
 use crate::route::target::Split;
-use crate::token::{ApiKeys, Issuer, TokenCache};
+use crate::telemetry::tracing::Tracer;
+use crate::token::{self, ApiKeys, ForeignVerifier, Issuer, Source, TokenCache};
 use crate::upstream::Cluster;
 use crate::upstream::settings::Settings;
 
@@ -47,7 +48,7 @@ pub fn compile(
     let (matchers, routes): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
     let defaults = config.defaults.given();
     let unrouted = defaults.map(|defaults| parts.unrouted(&defaults.without_a_route(), report));
-    let clusters = parts.into_clusters();
+    let (clusters, issuers) = parts.into_what_is_kept();
     let unrouted_meters = kept.meters(&"".into());
     kept.finish();
     if report.has_errors() {
@@ -77,23 +78,31 @@ pub fn compile(
         router: Router::new(&matchers),
         routes,
         clusters,
+        issuers,
         drain: config.server.drain,
         kept,
+        places: Places {
+            routes: config.routes.place,
+            upstreams: upstream_places(config),
+        },
         unrouted,
         unrouted_meters,
+        tracer: Tracer::new(config.telemetry.tracing.as_ref(), shared.exporter.clone()),
     })
 }
 
 /// What routes refer to.
 struct Parts<'a> {
     config: &'a Config,
-    limits: HashMap<&'a str, Arc<Limit>>,
+    /// Each with its line.
+    limits: HashMap<&'a str, (Arc<Limit>, Place)>,
     limit_names: Vec<&'a str>,
     clusters: HashMap<String, Arc<Cluster>>,
     /// Limits that are written in routes are kept as well.
     kept: RefCell<&'a mut Kept>,
     api_keys: Option<&'a ApiKeys>,
     issuers: Vec<(&'a str, Issuer)>,
+    foreign: Vec<token::Kept>,
     tokens: &'a Arc<TokenCache>,
     store: Option<&'a Arc<Store>>,
 }
@@ -115,8 +124,8 @@ impl<'a> Parts<'a> {
         report: &mut Report,
     ) -> Self {
         let mut limits = HashMap::new();
-        for (name, keys) in config.limits.iter() {
-            let name = name.value.as_str();
+        for (At { value: name, place }, keys) in config.limits.iter() {
+            let name = name.as_str();
             let make = || {
                 let limit = Limit::new(name.into(), keys)?;
                 Some(limit.counted_in(shared.store.as_ref(), 0, keys))
@@ -124,7 +133,7 @@ impl<'a> Parts<'a> {
             limits.extend(
                 kept.limits
                     .keep(name, keys, make)
-                    .map(|limit| (name, limit)),
+                    .map(|limit| (name, (limit, *place))),
             );
         }
         let mut clusters = HashMap::new();
@@ -140,15 +149,32 @@ impl<'a> Parts<'a> {
                 .prepare(IDENTITY, Settings::single(address));
             clusters.insert(IDENTITY.to_owned(), cluster);
         }
-        let issuers = shared.issuers.iter();
+        let known = shared.issuers.iter();
+        let known = known.map(|(name, issuer)| (name.as_str(), issuer.clone()));
+        let mut issuers: Vec<_> = known.collect();
+        let mut foreign = Vec::new();
+        for (name, keys) in config.issuers.iter() {
+            let name = name.value.as_str();
+            let make = || Some(ForeignVerifier::new(name, keys));
+            let known = issuers.iter().any(|(known, _)| *known == name);
+            let Some(issuer) = (!known)
+                .then(|| kept.issuers.keep(name, keys, make))
+                .flatten()
+            else {
+                continue;
+            };
+            let folder = shared.folder.as_ref();
+            let source = folder.and_then(|folder| Source::of(keys, folder));
+            foreign.extend(source.map(|source| (issuer.clone(), source)));
+            issuers.push((name, Issuer::Foreign(issuer)));
+        }
         Self {
             config,
             limits,
             limit_names: config.limits.names().collect(),
             clusters,
-            issuers: issuers
-                .map(|(name, issuer)| (name.as_str(), issuer.clone()))
-                .collect(),
+            issuers,
+            foreign,
             kept: RefCell::new(kept),
             api_keys: shared.api_keys.as_ref(),
             tokens: &shared.tokens,
@@ -156,11 +182,11 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// By name.
-    fn into_clusters(self) -> Vec<Arc<Cluster>> {
+    /// The upstreams by name, and the issuers in the file's order.
+    fn into_what_is_kept(self) -> (Vec<Arc<Cluster>>, Vec<token::Kept>) {
         let mut clusters: Vec<_> = self.clusters.into_values().collect();
         clusters.sort_by(|one, other| one.name.cmp(&other.name));
-        clusters
+        (clusters, self.foreign)
     }
 
     fn route(&self, route: &config::Route, report: &mut Report) -> Option<(Matcher, Route)> {
@@ -183,11 +209,17 @@ impl<'a> Parts<'a> {
             matcher,
             Route {
                 identity: place,
+                pattern: route.matches.path.value.to_string().into(),
                 meters: self.kept.borrow_mut().meters(&name),
                 name,
                 pipeline,
                 target: target?,
                 timeout: keys.timeout.map(|timeout| timeout.value),
+                timeout_place: keys
+                    .timeout
+                    .map(|timeout| timeout.place)
+                    .unwrap_or_default(),
+                place: route.place,
             },
         ))
     }
@@ -279,6 +311,13 @@ impl<'a> Parts<'a> {
         }
         Some(Forward::new(weighted))
     }
+}
+
+fn upstream_places(config: &Config) -> HashMap<String, Place> {
+    let upstreams = config.upstreams.iter();
+    upstreams
+        .map(|(name, _)| (name.value.clone(), name.place))
+        .collect()
 }
 
 /// Its hasher has no key of the process's own: gateways that share counts know a route by the same number.

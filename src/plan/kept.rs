@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use crate::limit::{self, Limit};
 use crate::telemetry::metrics::RouteMeters;
+use crate::token::{ForeignVerifier, issuer};
 
 /// The state behind a plan's names.
 #[derive(Debug)]
 pub struct Kept {
     pub(super) limits: States<limit::config::Limit, Limit>,
+    /// With the keys that they have.
+    pub(super) issuers: States<issuer::config::Issuer, ForeignVerifier>,
     /// By the route's name, which is their label.
     meters: HashMap<Arc<str>, Arc<RouteMeters>>,
     meters_before: HashMap<Arc<str>, Arc<RouteMeters>>,
@@ -29,6 +32,7 @@ impl Kept {
     pub fn after(before: Option<&Self>) -> Self {
         Self {
             limits: States::after(before.map(|kept| &kept.limits)),
+            issuers: States::after(before.map(|kept| &kept.issuers)),
             meters: HashMap::new(),
             meters_before: before.map(|kept| kept.meters.clone()).unwrap_or_default(),
         }
@@ -37,6 +41,7 @@ impl Kept {
     /// What the plan before had and this one does not is let go.
     pub(super) fn finish(&mut self) {
         self.limits.known.clear();
+        self.issuers.known.clear();
         self.meters_before.clear();
     }
 
@@ -58,6 +63,11 @@ impl Kept {
 }
 
 impl<D: PartialEq + Clone, T> States<D, T> {
+    /// All states of this plan.
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.made.values().flatten().map(|(_, state)| &**state)
+    }
+
     fn after(before: Option<&Self>) -> Self {
         Self {
             known: before.map(|states| states.made.clone()).unwrap_or_default(),

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::identity::config::Identity;
 use crate::limit::Store;
 use crate::policy::auth::BUILT_IN;
+use crate::telemetry::tracing::Exporter;
 use crate::tls::Outward;
 use crate::token::{ApiKeys, Issuer, KeyRing, TokenCache, Verifier};
 use crate::upstream::{Registry, config::Upstream};
@@ -16,9 +17,10 @@ use crate::upstream::{Registry, config::Upstream};
 /// Issuers and services of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Shared {
-    /// The names of issuers and who verifies their tokens.
     /// The identity service's API keys.
     pub api_keys: Option<ApiKeys>,
+    /// The names of issuers and who verifies their tokens. Those of the configuration that are not among them
+    /// are made with the plan.
     pub issuers: Vec<(String, Issuer)>,
     /// Tokens that were verified a moment ago.
     pub tokens: Arc<TokenCache>,
@@ -28,6 +30,8 @@ pub struct Shared {
     pub identity: Option<SocketAddr>,
     /// What is known of upstreams.
     pub upstreams: Arc<Registry>,
+    /// The way of spans to their collector.
+    pub exporter: Arc<Exporter>,
     /// What paths of the configuration are relative to. `None` where nothing is served: no file is read then.
     pub folder: Option<PathBuf>,
 }
@@ -61,6 +65,7 @@ impl Shared {
                 store: None,
                 identity: None,
                 upstreams: Arc::default(),
+                exporter: Arc::default(),
                 folder: None,
             };
         }
@@ -80,6 +85,7 @@ impl Shared {
             store: None,
             identity: Some(identity.map_or(nowhere, |identity| identity.listen.value)),
             upstreams: Arc::default(),
+            exporter: Arc::default(),
             folder: None,
         }
     }

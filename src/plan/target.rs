@@ -74,11 +74,11 @@ impl Redirect {
     pub fn reply(&self, path: &str, captures: &Captures, query: Option<&str>) -> Reply {
         let mut location = self.to.expand(path, captures);
         if let Some(query) = query.filter(|_| !location.contains('?')) {
-            location.push('?');
+            location.push_str("?");
             location.push_str(query);
         }
         let reply = Reply::with(self.status, Bytes::new());
-        match HeaderValue::try_from(location) {
+        match HeaderValue::from_bytes(location.as_bytes()) {
             Ok(location) => reply.header(header::LOCATION, location),
             // A query may hold bytes that a header must not.
             Err(_) => Reply::refuse(crate::base::reply::Refusal::BadRequest).reason("query"),

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use schemars::{Schema, SchemaGenerator};
 
-use super::{Call, Keys, Names, Policy, Verdict};
+use super::{Call, Keys, Names, Policy, Refused, Rule, Verdict};
 use crate::base::decode::Decode;
 use crate::base::networks::{self, Networks};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report};
-use crate::base::yaml::{At, Node};
+use crate::base::yaml::{At, Node, Place};
 
 /// Networks as they are written, and as a set. The defaults' list may be long and is every route's: it is
 /// shared, not copied.
@@ -27,6 +27,8 @@ pub struct Access {
     /// `None`: all.
     allow: Option<Arc<Networks>>,
     deny: Arc<Networks>,
+    /// Where the two stand.
+    places: (Place, Place),
 }
 
 impl Policy for Access {
@@ -41,6 +43,7 @@ impl Policy for Access {
                 .as_ref()
                 .map(|list| list.value.set.clone())
                 .unwrap_or_default(),
+            places: (place(&keys.allow), place(&keys.deny)),
         };
         access.review(keys, report);
         Some(access)
@@ -56,6 +59,14 @@ impl Policy for Access {
                 Verdict::refuse(Reply::refuse(Refusal::Forbidden).reason("address_not_allowed"))
             }
             _ => Verdict::Continue,
+        }
+    }
+
+    fn rule(&self, refused: &Refused) -> Option<Rule> {
+        match refused.reason {
+            "address_not_allowed" => Some(Rule::new("allow", self.places.0)),
+            "denied_address" => Some(Rule::new("deny", self.places.1)),
+            _ => None,
         }
     }
 }
@@ -95,6 +106,10 @@ impl Access {
             _ => {}
         }
     }
+}
+
+fn place(list: &Option<At<List>>) -> Place {
+    list.as_ref().map(|list| list.place).unwrap_or_default()
 }
 
 impl Decode for List {

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::{Call, Keys, Names, Policy, Verdict};
+use super::{Call, Keys, Names, Policy, Refused, Rule, Verdict};
 use crate::base::decode::{self, Decode, keys, mappings};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report, choices};
@@ -45,6 +45,7 @@ pub struct Auth {
     /// `None` where API keys are not taken.
     api_keys: Option<ApiKeys>,
     challenge: HeaderValue,
+    place: Place,
 }
 
 /// The names under which upstreams learn who calls; what a client sends under them is removed.
@@ -81,6 +82,7 @@ impl Policy for Auth {
             accepted: Accepted::new(issuers, Arc::clone(names.tokens)),
             api_keys,
             challenge: HeaderValue::from_static(challenge(requirement)),
+            place: access.place,
         })
     }
 
@@ -135,6 +137,16 @@ impl Policy for Auth {
         if authorization.is_some_and(token::is_api_key) {
             upstream.remove_header(&header::AUTHORIZATION);
         }
+    }
+
+    fn rule(&self, refused: &Refused) -> Option<Rule> {
+        let own = match refused.refusal {
+            Refusal::Unauthenticated => true,
+            Refusal::Overloaded => refused.reason == TokenError::NoKeys.reason(),
+            Refusal::BadRequest => refused.reason == "several_credentials",
+            _ => false,
+        };
+        own.then(|| Rule::new("auth", self.place))
     }
 }
 
@@ -242,7 +254,10 @@ impl Decode for Access {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        let requirement = Requirement::schema(generator);
+        let mut requirement = Requirement::schema(generator);
+        for list in ["roles", "all_roles", "issuers"] {
+            requirement = decode::narrow(requirement, list, serde_json::json!({ "minItems": 1 }));
+        }
         json_schema!({ "oneOf": [{ "enum": ["public", "required"] }, requirement] })
     }
 }

@@ -49,10 +49,15 @@ pub struct Grant {
 /// The method that a preflight asks for: `OPTIONS` with an origin and this method (Fetch standard §3.2.2).
 /// `None` where the request is none, or asks for what no route can have.
 pub fn asked_for(header: &RequestHeader) -> Option<Method> {
-    if header.method != http::Method::OPTIONS || !header.headers.contains_key(ORIGIN) {
+    asked_method(&header.method, &header.headers)
+}
+
+/// The same of a request in parts.
+pub fn asked_method(method: &http::Method, headers: &HeaderMap) -> Option<Method> {
+    if method != http::Method::OPTIONS || !headers.contains_key(ORIGIN) {
         return None;
     }
-    let asked = header.headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     Method::from_http(&http::Method::from_bytes(asked.as_bytes()).ok()?)
 }
 

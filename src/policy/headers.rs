@@ -2,13 +2,15 @@
 
 use http::{HeaderName, HeaderValue};
 use pingora::http::{RequestHeader, ResponseHeader};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::json;
 
 use super::auth::is_identity_header;
 use super::{Findings, Keys, Names, Policy};
-use crate::base::decode::{Pairs, keys, mappings};
+use crate::base::decode::{self, Decode, Pairs, keys};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::units::Word;
-use crate::base::yaml::{At, Place};
+use crate::base::yaml::{At, Node, Place};
 use crate::tls::client::is_certificate_header;
 
 keys! {
@@ -18,10 +20,25 @@ keys! {
         pub set: Pairs<At<String>> = Pairs::default(),
         /// One more line under these names, beside those that are there.
         pub add: Pairs<At<String>> = Pairs::default(),
+        /// Takes away whatever stands under these names.
         pub remove: Vec<At<Word>> = Vec::new(),
     }
 }
-mappings!(Edit);
+
+impl Decode for Edit {
+    fn decode(node: &At<Node>, report: &mut Report) -> Option<Self> {
+        decode::mapping(node, report)
+    }
+
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = decode::object(<Self as decode::Keys>::properties(generator));
+        let names = json!({ "pattern": NAME, "not": { "pattern": not_to_be_changed() } });
+        for key in ["set", "add"] {
+            schema = decode::narrow(schema, key, json!({ "propertyNames": names.clone() }));
+        }
+        schema
+    }
+}
 
 impl Edit {
     /// The names whose present lines are lost, and where that is written.
@@ -151,6 +168,20 @@ fn header_name(text: &str, place: Place, of: &str, report: &mut Report) -> Optio
     Some(name)
 }
 
+/// The names that `header_name` refuses, as a pattern for editors; those know no names without case.
+fn not_to_be_changed() -> String {
+    let anycase = |c: char| match c {
+        'a'..='z' => format!("[{c}{}]", c.to_ascii_uppercase()),
+        other => other.to_string(),
+    };
+    let name = |name: &str| name.chars().map(anycase).collect::<String>();
+    let framing: Vec<_> = FRAMING.iter().map(|framing| name(framing)).collect();
+    let (x, auth) = (name("x"), name("auth"));
+    format!("^(?:{}|{x}[-_]{auth}[-_].*)$", framing.join("|"))
+}
+
+/// RFC 9110 §5.1.
+const NAME: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 /// RFC 9110 §7.6.1 and RFC 9112 §6.
 const FRAMING: &[&str] = &[
     "connection",

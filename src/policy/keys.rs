@@ -21,7 +21,7 @@ keys! {
         /// Who may call: `public`, `required`, or a mapping of what is required.
         pub auth: Option<At<auth::Access>>,
         /// The largest request body.
-        pub max_body: Option<ByteSize>,
+        pub max_body: Option<At<ByteSize>>,
         /// The upstream's path, built from the captures; the query stays.
         pub rewrite: Option<At<String>>,
         /// Changes the head that the upstream gets.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use schemars::{Schema, SchemaGenerator, json_schema};
-use smallvec::SmallVec;
 
-use super::{Call, Findings, Keys, Names, Policy, Then, Verdict};
+use super::{Call, Findings, Keys, Names, Policy, Refused, Rule, Rulings, Then, Verdict};
 use crate::base::decode::{self, Decode};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::{Code, Problem, Report};
-use crate::base::yaml::{At, Node};
+use crate::base::yaml::{At, Node, Place};
+use crate::limit::headers::Field;
 use crate::limit::{self, Asked, Caller, Counted, Limit, Outcome, Parts, User};
 use crate::token::Principal;
 
@@ -40,11 +40,19 @@ impl Use {
 
 /// Limits by address, route, header or nothing.
 #[derive(Debug)]
-pub struct BeforeAuth(Arc<[Arc<Limit>]>);
+pub struct BeforeAuth(Arc<[Used]>);
 
 /// Limits by user, API key or claim, and those that a role raises.
 #[derive(Debug)]
-pub struct AfterAuth(Arc<[Arc<Limit>]>);
+pub struct AfterAuth(Arc<[Used]>);
+
+/// A limit, and where it is defined.
+#[derive(Debug)]
+struct Used {
+    limit: Arc<Limit>,
+    place: Place,
+    is_own: bool,
+}
 
 impl Policy for BeforeAuth {
     fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Option<Self> {
@@ -54,6 +62,10 @@ impl Policy for BeforeAuth {
 
     fn request(&self, call: &mut Call) -> Verdict {
         count(&self.0, 0, false, call)
+    }
+
+    fn rule(&self, refused: &Refused) -> Option<Rule> {
+        rule(&self.0, refused)
     }
 }
 
@@ -67,27 +79,44 @@ impl Policy for AfterAuth {
     fn request(&self, call: &mut Call) -> Verdict {
         count(&self.0, 0, false, call)
     }
+
+    fn rule(&self, refused: &Refused) -> Option<Rule> {
+        rule(&self.0, refused)
+    }
+}
+
+/// The limit that refused a request, if one did.
+pub fn refusing(findings: &Findings) -> Option<&Limit> {
+    let mut counted = findings.counted.iter();
+    let refusing = counted.find(|counted| counted.refuses());
+    let refusing = refusing.map(Counted::limit);
+    refusing.or(findings.lacking.as_deref())
 }
 
 /// Adds `RateLimit` and `RateLimit-Policy` of every limit that looked at the request and says so.
 pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
-    let (mut policy, mut state) = (String::new(), String::new());
-    for counted in &findings.counted {
-        let Some(names) = counted.names() else {
-            continue;
-        };
-        if policy.is_empty() {
-            policy.reserve(64);
-            state.reserve(64);
-        }
-        names.add_policy(&mut policy);
-        names.add_state(&mut state, counted.decision());
-    }
-    if policy.is_empty() {
+    let told = findings.counted.iter();
+    let mut told = told.filter_map(|counted| Some((counted.names()?, counted.decision())));
+    let Some((names, decision)) = told.next() else {
         return;
-    }
+    };
+    let mut state = Field::new();
+    names.add_state(&mut state, decision);
+    let policy = match told.next() {
+        // Prebuilt: one limit is what most routes have.
+        None => Ok(names.policy().clone()),
+        Some(second) => {
+            let mut policy = Field::new();
+            names.add_policy(&mut policy);
+            for (names, decision) in std::iter::once(second).chain(told) {
+                names.add_policy(&mut policy);
+                names.add_state(&mut state, decision);
+            }
+            HeaderValue::from_bytes(&policy)
+        }
+    };
     // Invariant: both fields are made of printable ASCII.
-    if let (Ok(policy), Ok(state)) = (HeaderValue::try_from(policy), HeaderValue::try_from(state)) {
+    if let (Ok(policy), Ok(state)) = (policy, HeaderValue::from_bytes(&state)) {
         let _ = response.insert_header(RATE_LIMIT_POLICY, policy);
         let _ = response.insert_header(RATE_LIMIT, state);
     }
@@ -108,15 +137,26 @@ pub fn leave(findings: &mut Findings) {
     }
 }
 
-fn of_route(keys: &Keys, names: &Names, report: &mut Report, after_auth: bool) -> Vec<Arc<Limit>> {
+fn of_route(keys: &Keys, names: &Names, report: &mut Report, after_auth: bool) -> Vec<Used> {
     let mut limits = Vec::new();
     for item in keys.limits.iter().flatten() {
         match item {
             // Made once, by the one that asks it.
             Use::Own(config) if config.value.needs_principal() != after_auth => {}
-            Use::Own(config) => limits.extend((names.own_limit)(&config.value)),
+            Use::Own(config) => {
+                let own = (names.own_limit)(&config.value);
+                limits.extend(own.map(|limit| Used {
+                    limit,
+                    place: config.place,
+                    is_own: true,
+                }));
+            }
             Use::Named(name) => match (names.limits)(&name.value) {
-                Some(limit) => limits.push(limit),
+                Some((limit, place)) => limits.push(Used {
+                    limit,
+                    place,
+                    is_own: false,
+                }),
                 None if names.limit_names.contains(&name.value.as_str()) => {}
                 None => {
                     let message = format!("no limit is named `{}`", name.value);
@@ -126,13 +166,13 @@ fn of_route(keys: &Keys, names: &Names, report: &mut Report, after_auth: bool) -
             },
         }
     }
-    limits.retain(|limit| limit.needs_principal() == after_auth);
+    limits.retain(|used| used.limit.needs_principal() == after_auth);
     limits
 }
 
 /// Asks each limit in turn, from the one of this number. Once one has `refused`, the others are only looked at:
 /// the client is told of all that it has to wait for, and no limit counts a call that another one refused.
-fn count(limits: &Arc<[Arc<Limit>]>, from: usize, refused: bool, call: &mut Call) -> Verdict {
+fn count(limits: &Arc<[Used]>, from: usize, refused: bool, call: &mut Call) -> Verdict {
     let principal = call.findings.principal.as_deref();
     let parts = Parts {
         client: call.client.address,
@@ -142,7 +182,7 @@ fn count(limits: &Arc<[Arc<Limit>]>, from: usize, refused: bool, call: &mut Call
     };
     let counted = &mut call.findings.counted;
     let mut refused = refused;
-    for (number, limit) in limits.iter().enumerate().skip(from) {
+    for (number, Used { limit, .. }) in limits.iter().enumerate().skip(from) {
         if refused && limit.is_shadow() {
             continue;
         }
@@ -164,7 +204,10 @@ fn count(limits: &Arc<[Arc<Limit>]>, from: usize, refused: bool, call: &mut Call
         };
         match note(outcome, refused, counted) {
             Ok(now) => refused = now,
-            Err(verdict) => return verdict,
+            Err(verdict) => {
+                call.findings.lacking = Some(limit.clone());
+                return verdict;
+            }
         }
     }
     match refused {
@@ -174,11 +217,7 @@ fn count(limits: &Arc<[Arc<Limit>]>, from: usize, refused: bool, call: &mut Call
 }
 
 /// Keeps what a limit said: is the call refused by now? `Err` ends it at once.
-fn note(
-    outcome: Outcome,
-    refused: bool,
-    counted: &mut SmallVec<[Counted; 2]>,
-) -> Result<bool, Verdict> {
+fn note(outcome: Outcome, refused: bool, counted: &mut Rulings) -> Result<bool, Verdict> {
     match outcome {
         Outcome::Decided(decided) => {
             let refuses = decided.refuses();
@@ -194,7 +233,7 @@ fn note(
     }
 }
 
-fn refuse(counted: &mut SmallVec<[Counted; 2]>) -> Verdict {
+fn refuse(counted: &mut Rulings) -> Verdict {
     counted.iter_mut().for_each(Counted::give_back);
     let refusing = counted.iter().filter(|counted| counted.refuses());
     let longest = refusing
@@ -203,6 +242,21 @@ fn refuse(counted: &mut SmallVec<[Counted; 2]>) -> Verdict {
     let retry_after = limit::headers::retry_after(longest.unwrap_or_default());
     let reply = Reply::refuse(Refusal::RateLimited).reason("limit");
     Verdict::refuse(reply.header(header::RETRY_AFTER, HeaderValue::from(retry_after)))
+}
+
+/// The line of the limit that refused, where it is one of these.
+fn rule(limits: &[Used], refused: &Refused) -> Option<Rule> {
+    if !matches!(refused.reason, "limit" | "limit_key_missing") {
+        return None;
+    }
+    let refusing = refusing(refused.findings)?;
+    let mut used = limits.iter();
+    let used = used.find(|used| std::ptr::eq(&*used.limit, refusing))?;
+    let rule = match used.is_own {
+        true => Rule::new("limits", used.place),
+        false => Rule::new(format!("limits.{}", used.limit.name()), used.place),
+    };
+    Some(rule)
 }
 
 impl Caller for Principal {

@@ -3,28 +3,35 @@
 
 use http::header;
 
-use super::{Call, Keys, Names, Policy, Verdict};
+use super::{Call, Keys, Names, Policy, Refused, Rule, Verdict};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::Report;
+use crate::base::units::ByteSize;
+use crate::base::yaml::At;
 
-/// The largest request body, in bytes.
+/// The largest request body.
 #[derive(Debug)]
-pub struct MaxBody(u64);
+pub struct MaxBody(At<ByteSize>);
 
 impl Policy for MaxBody {
     fn compile(keys: &Keys, _: &Names, _: &mut Report) -> Option<Self> {
-        keys.max_body.map(|size| Self(size.0))
+        keys.max_body.map(Self)
     }
 
     fn request(&self, call: &mut Call) -> Verdict {
-        call.findings.max_body = Some(self.0);
+        let most = self.0.value.0;
+        call.findings.max_body = Some(most);
         let length = call.header.headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         match length {
-            Some(length) if length > self.0 => {
+            Some(length) if length > most => {
                 Verdict::refuse(Reply::refuse(Refusal::BodyTooLarge).reason("content_length"))
             }
             _ => Verdict::Continue,
         }
+    }
+
+    fn rule(&self, refused: &Refused) -> Option<Rule> {
+        (refused.refusal == Refusal::BodyTooLarge).then(|| Rule::new("max_body", self.0.place))
     }
 }

@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use crate::base::net::Client;
 use crate::base::reply::Reply;
 use crate::base::report::Report;
-use crate::base::template::Captures;
+use crate::base::template::{Captures, Expanded};
+use crate::base::yaml::Place;
 use crate::limit::{Counted, Limit};
 use crate::route::method::MethodSet;
 use crate::token::{ApiKeys, Issuer, Principal, TokenCache};
@@ -27,8 +28,10 @@ pub mod rewrite;
 pub mod roles;
 
 mod keys;
+mod rule;
 
 pub use keys::Keys;
+pub use rule::{Refused, Rule};
 
 /// One step of the pipeline, compiled for one route. A policy implements the moments that it needs.
 pub trait Policy: Sized {
@@ -45,6 +48,11 @@ pub trait Policy: Sized {
 
     /// The head of the answer, from the upstream or our own.
     fn response(&self, _findings: &Findings, _response: &mut ResponseHeader) {}
+
+    /// The key that refused, where it was one of this policy's.
+    fn rule(&self, _refused: &Refused) -> Option<Rule> {
+        None
+    }
 }
 
 /// What a policy says of a request.
@@ -71,6 +79,17 @@ pub enum Progress {
     Waiting(usize, Wait),
 }
 
+/// Looks on while a request goes through its pipeline, such as to explain it afterwards.
+pub trait Watch: Send {
+    /// A policy, by its name in the table, has said this.
+    fn saw(&mut self, _policy: &'static str, _verdict: &Verdict) {}
+}
+
+/// Nobody looks on: what serves traffic, and costs it nothing.
+pub struct Unwatched;
+
+impl Watch for Unwatched {}
+
 /// A request on its way through the pipeline.
 pub struct Call<'a> {
     pub header: &'a RequestHeader,
@@ -92,11 +111,13 @@ pub struct Call<'a> {
 pub struct Findings {
     pub principal: Option<Arc<Principal>>,
     /// Each limit that was asked, in the pipeline's order; what they hold ends with the request.
-    pub counted: SmallVec<[Counted; 2]>,
+    pub counted: Rulings,
+    /// The limit that refused for a part of its key that the request lacks.
+    pub lacking: Option<Arc<Limit>>,
     /// The largest body, in bytes.
     pub max_body: Option<u64>,
     /// The upstream's path where it is not the client's, without the query.
-    pub path: Option<String>,
+    pub path: Option<Expanded>,
     /// What `Access-Control-Allow-Origin` says, where a browser's script may read the answer.
     pub origin: Option<HeaderValue>,
     /// What a preflight is granted.
@@ -105,11 +126,17 @@ pub struct Findings {
     pub coding: Option<compress::Agreed>,
 }
 
+/// The words of a request's limits. Few routes have more than four, which then take memory of their own.
+pub type Rulings = SmallVec<[Counted; 4]>;
+
+/// A limit, and the line that defines it.
+pub type Defined = (Arc<Limit>, Place);
+
 /// What the names in a route's keys stand for.
 pub struct Names<'a> {
     /// The parameters of the route's path.
     pub parameters: &'a [&'a str],
-    pub limits: &'a dyn Fn(&str) -> Option<Arc<Limit>>,
+    pub limits: &'a dyn Fn(&str) -> Option<Defined>,
     pub limit_names: &'a [&'a str],
     /// Makes a limit that is written in the route.
     pub own_limit: &'a dyn Fn(&crate::limit::config::Limit) -> Option<Arc<Limit>>,
@@ -131,16 +158,21 @@ macro_rules! pipeline {
         }
 
         impl Pipeline {
+            /// The policies in their order.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($policy)),*];
+
             pub fn compile(keys: &Keys, names: &Names, report: &mut Report) -> Self {
                 Self { $($policy: <$type as Policy>::compile(keys, names, report),)* }
             }
 
             /// Runs the policies in their order, from the one of this number, until one answers or waits.
-            pub fn request(&self, from: usize, call: &mut Call) -> Progress {
+            pub fn request(&self, from: usize, call: &mut Call, watch: &mut impl Watch) -> Progress {
                 let mut number = 0;
                 $(
                     if number >= from && let Some(policy) = &self.$policy {
-                        match policy.request(call) {
+                        let verdict = policy.request(call);
+                        watch.saw(stringify!($policy), &verdict);
+                        match verdict {
                             Verdict::Continue => {}
                             Verdict::Answer(reply) => return Progress::Answered(reply),
                             Verdict::Wait(wait) => return Progress::Waiting(number, wait),
@@ -158,13 +190,16 @@ macro_rules! pipeline {
                 mut number: usize,
                 mut wait: Wait,
                 call: &mut Call<'_>,
+                watch: &mut impl Watch,
             ) -> Result<(), Box<Reply>> {
                 loop {
                     let then = wait.await;
-                    match then(call) {
+                    let verdict = then(call);
+                    watch.saw(Self::NAMES.get(number).copied().unwrap_or_default(), &verdict);
+                    match verdict {
                         Verdict::Answer(reply) => return Err(reply),
                         Verdict::Wait(again) => wait = again,
-                        Verdict::Continue => match self.request(number + 1, call) {
+                        Verdict::Continue => match self.request(number + 1, call, watch) {
                             Progress::Passed => return Ok(()),
                             Progress::Answered(reply) => return Err(reply),
                             Progress::Waiting(next, its) => (number, wait) = (next, its),
@@ -179,6 +214,18 @@ macro_rules! pipeline {
 
             pub fn response(&self, findings: &Findings, response: &mut ResponseHeader) {
                 $(if let Some(policy) = &self.$policy { policy.response(findings, response); })*
+            }
+
+            /// The key that refused.
+            pub fn rule(&self, refused: &Refused) -> Option<Rule> {
+                $(
+                    if let Some(policy) = &self.$policy
+                        && let Some(rule) = policy.rule(refused)
+                    {
+                        return Some(rule);
+                    }
+                )*
+                None
             }
         }
     };

@@ -1,10 +1,10 @@
 //! `auth: { roles, all_roles }`: what the token's holder must be. The answer to others is 403.
 
 use super::auth::Access;
-use super::{Call, Keys, Names, Policy, Verdict};
+use super::{Call, Keys, Names, Policy, Refused, Rule, Verdict};
 use crate::base::reply::{Refusal, Reply};
 use crate::base::report::Report;
-use crate::base::yaml::At;
+use crate::base::yaml::{At, Place};
 
 /// Lets holders of some roles pass.
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub struct Roles {
     /// At least one of these, where there are any.
     any: Vec<String>,
     all: Vec<String>,
+    place: Place,
 }
 
 impl Policy for Roles {
@@ -20,7 +21,9 @@ impl Policy for Roles {
             return None;
         };
         let (any, all) = (names(&requirement.roles), names(&requirement.all_roles));
-        (!any.is_empty() || !all.is_empty()).then_some(Self { any, all })
+        let lists = requirement.roles.iter().chain(&requirement.all_roles);
+        let place = lists.map(|list| list.place).min()?;
+        (!any.is_empty() || !all.is_empty()).then_some(Self { any, all, place })
     }
 
     fn request(&self, call: &mut Call) -> Verdict {
@@ -36,6 +39,15 @@ impl Policy for Roles {
             true => Verdict::Continue,
             false => Verdict::refuse(Reply::refuse(Refusal::Forbidden).reason("missing_role")),
         }
+    }
+
+    fn rule(&self, refused: &Refused) -> Option<Rule> {
+        let name = match (self.any.is_empty(), self.all.is_empty()) {
+            (false, true) => "auth.roles",
+            (true, _) => "auth.all_roles",
+            (false, false) => "auth.roles, auth.all_roles",
+        };
+        (refused.reason == "missing_role").then(|| Rule::new(name, self.place))
     }
 }
 

@@ -61,7 +61,7 @@ mod table {
 fn note(call: &mut Call, what: &str) {
     let notes = call.findings.path.get_or_insert_default();
     notes.push_str(what);
-    notes.push('.');
+    notes.push_str(".");
 }
 
 /// Comes back once before it is ready.
@@ -101,11 +101,12 @@ fn run(steps: [Option<&'static str>; 3]) -> (String, bool, usize) {
         findings: &mut findings,
     };
     let mut asked = 0;
-    let passed = match pipeline.request(0, &mut call) {
+    let passed = match pipeline.request(0, &mut call, &mut Unwatched) {
         Progress::Passed => true,
         Progress::Answered(_) => false,
         Progress::Waiting(number, wait) => {
-            let mut rest = Box::pin(pipeline.resume(number, wait, &mut call));
+            let mut watch = Unwatched;
+            let mut rest = Box::pin(pipeline.resume(number, wait, &mut call, &mut watch));
             let mut context = Context::from_waker(Waker::noop());
             loop {
                 asked += 1;
@@ -115,7 +116,7 @@ fn run(steps: [Option<&'static str>; 3]) -> (String, bool, usize) {
             }
         }
     };
-    (findings.path.unwrap_or_default(), passed, asked)
+    (findings.path.unwrap_or_default().to_string(), passed, asked)
 }
 
 #[test]

@@ -12,8 +12,41 @@ use super::context::Context;
 use crate::base::reply::{PROBLEM_JSON, Refusal, Reply};
 use crate::policy::limits;
 
-/// Answers the request. The route's response policies apply, because a refusal is an answer too.
+/// An answer of our own, ready to be written.
+pub struct Answer {
+    pub head: ResponseHeader,
+    pub body: Bytes,
+    /// The head is all of it, whatever was asked.
+    bodiless: bool,
+}
+
+/// Answers the request.
 pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -> Result<()> {
+    let answer = make(session.req_header(), context, reply)?;
+    let head_only = answer.bodiless || session.req_header().method == Method::HEAD;
+    let empty = head_only || answer.body.is_empty();
+    match may_stay_open(session.req_header()) {
+        // Pingora would close wherever the body is not read yet; it is drained below.
+        true => session.set_close_on_response_before_downstream_finish(false),
+        false => session.set_keepalive(None),
+    }
+    limits::leave(&mut context.findings);
+    session
+        .write_response_header(Box::new(answer.head), empty)
+        .await?;
+    if !empty {
+        session.write_response_body(Some(answer.body), true).await?;
+    }
+    match context.refusal {
+        // Who is too slow is not waited for.
+        Some(Refusal::TooSlow) => session.set_keepalive(None),
+        _ => drain(session).await,
+    }
+    Ok(())
+}
+
+/// Makes the answer to a request. The route's response policies apply, because a refusal is an answer too.
+pub fn make(request: &RequestHeader, context: &mut Context, reply: Reply) -> Result<Answer> {
     context.refusal = reply.refusal;
     context.reason = reply.reason;
     let unrouted = context.plan.unrouted.as_ref();
@@ -21,9 +54,9 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
         context.route,
         unrouted.and_then(|policies| policies.sharing.as_ref()),
     ) {
-        sharing.note(&session.req_header().headers, &mut context.findings);
+        sharing.note(&request.headers, &mut context.findings);
     }
-    let grpc = reply.refusal.filter(|_| speaks_grpc(session.req_header()));
+    let grpc = reply.refusal.filter(|_| speaks_grpc(request));
     let status = grpc.map_or(reply.status, |_| StatusCode::OK);
     let body = match reply.refusal {
         Some(_) if grpc.is_some() => Bytes::new(),
@@ -55,26 +88,11 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
     if !bodiless {
         response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
     }
-    let head_only = bodiless || session.req_header().method == Method::HEAD;
-    let empty = head_only || body.is_empty();
-    match may_stay_open(session.req_header()) {
-        // Pingora would close wherever the body is not read yet; it is drained below.
-        true => session.set_close_on_response_before_downstream_finish(false),
-        false => session.set_keepalive(None),
-    }
-    limits::leave(&mut context.findings);
-    session
-        .write_response_header(Box::new(response), empty)
-        .await?;
-    if !empty {
-        session.write_response_body(Some(body), true).await?;
-    }
-    match context.refusal {
-        // Who is too slow is not waited for.
-        Some(Refusal::TooSlow) => session.set_keepalive(None),
-        _ => drain(session).await,
-    }
-    Ok(())
+    Ok(Answer {
+        head: response,
+        body,
+        bodiless,
+    })
 }
 
 /// Clients of gRPC make little of a status of HTTP; only HTTP/2 carries what they understand.

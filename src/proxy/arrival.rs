@@ -1,17 +1,25 @@
 //! What a request's connection and head say of where it comes from, before a route is looked for.
 
+use http::HeaderMap;
+use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 
 use super::context::{Context, Id};
-use super::forward::{TRACEPARENT, X_FORWARDED_FOR, X_REQUEST_ID};
-use crate::base::id::TraceParent;
+use super::forward::{TRACEPARENT, TRACESTATE, X_FORWARDED_FOR, X_REQUEST_ID};
+use super::spans::Recording;
 use crate::base::net;
+use crate::base::trace::TraceContext;
+use crate::base::trace_state;
 use crate::tls::Handshake;
 
 /// Notes the client, the request's id and its trace.
 pub fn note(session: &Session, context: &mut Context) {
     let peer = peer(session).unwrap_or(net::UNKNOWN);
-    let header = session.req_header();
+    note_head(peer, session.req_header(), context);
+}
+
+/// The same of a request that came from this peer.
+pub fn note_head(peer: std::net::IpAddr, header: &RequestHeader, context: &mut Context) {
     let forwarded = header.headers.get_all(X_FORWARDED_FOR);
     let lines: smallvec::SmallVec<[&[u8]; 2]> =
         forwarded.iter().map(|line| line.as_bytes()).collect();
@@ -21,11 +29,21 @@ pub fn note(session: &Session, context: &mut Context) {
     {
         context.id = id;
     }
-    let trace = header
-        .headers
-        .get(TRACEPARENT)
-        .map(|value| value.as_bytes());
-    context.trace = Some(TraceParent::continue_or_start(trace));
+    trace(&header.headers, context);
+}
+
+/// The trace that the client began, or a new one; and are its spans wanted?
+fn trace(headers: &HeaderMap, context: &mut Context) {
+    let lines = headers.get_all(TRACEPARENT).iter();
+    let mut trace = TraceContext::continue_or_start(lines.map(|line| line.as_bytes()));
+    // Without its `traceparent` it says nothing (§3.3).
+    if trace.is_continued() {
+        context.state = trace_state::kept(headers.get_all(TRACESTATE));
+    }
+    if context.plan.tracer.wants(&mut trace, &mut context.state) {
+        context.recording = Some(Recording::default());
+    }
+    context.trace = Some(trace);
 }
 
 /// The address at the other end of the connection.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::alarm::Bound;
 use super::context::{Context, Stage};
-use super::{failure, slow};
+use super::{failure, slow, spans};
 use crate::base::reply::{Refusal, Reply};
 use crate::upstream::balance::Wish;
 use crate::upstream::config::{Balance, RetryOn};
@@ -95,6 +95,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     context.tried.push(lease.endpoint.address);
     context.lease = Some(lease);
     context.attempt = Some(Instant::now());
+    spans::begin(context);
     Ok(Box::new(peer))
 }
 
@@ -111,10 +112,15 @@ fn lease(context: &Context, now: u64) -> Result<Lease, NoLease> {
 
 /// Waits a little before another attempt: those who failed together should not come back together.
 async fn pause(context: &Context) {
-    let doubled = FIRST_PAUSE * (1 << context.attempts.saturating_sub(1).min(8));
-    let pause = doubled.min(LONGEST_PAUSE).mul_f64(rand::random());
+    let pause = pause_after(context.attempts, rand::random());
     let left = left(context).map(|(left, _)| left);
     tokio::time::sleep(left.map_or(pause, |left| left.min(pause))).await;
+}
+
+/// By chance, which is from 0 to 1: up to 25 ms after the first attempt, then twice as much, and never above 250 ms.
+fn pause_after(attempts: u32, chance: f64) -> Duration {
+    let doubled = FIRST_PAUSE * (1 << attempts.saturating_sub(1).min(8));
+    doubled.min(LONGEST_PAUSE).mul_f64(chance)
 }
 
 /// How long the request may still take, and by which bound.
@@ -187,8 +193,10 @@ pub fn not_connected(session: &Session, context: &mut Context, error: &mut Error
     if let Some((Duration::ZERO, bound)) = left(context) {
         // It had less time than the server may take.
         context.bound = Some(bound);
+        note(context, error, now);
         return;
     }
+    note(context, error, now);
     settle(context, false, now);
     error.set_retry(may_retry(session, context, RetryOn::Connect, false));
 }
@@ -204,6 +212,7 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
         // It was decided when the status came.
         return error.set_retry(true);
     }
+    note(context, error, now);
     // A reset that came before the request was written is a failed write, which Pingora does not tell from others.
     let closed = error.retry == RetryType::ReusedOnly || *error.etype() == WriteError;
     let stale = closed && reused;
@@ -247,6 +256,9 @@ pub fn answered(
         _ => None,
     };
     settle(context, on.is_none(), now);
+    if let Some(recording) = &mut context.recording {
+        recording.answered(status);
+    }
     context.failed = on.is_some();
     if let Some(on) = on
         && may_retry(session, context, on, true)
@@ -271,6 +283,16 @@ fn bound_of(error: &Error, stage: Stage) -> Option<Bound> {
         }
         (ErrorSource::Upstream, ReadTimedout | WriteTimedout) => Some(Bound::Idle),
         _ => None,
+    }
+}
+
+/// Notes what the attempt came to grief on, in the word that the access log has for it.
+fn note(context: &mut Context, error: &Error, now: u64) {
+    if context.recording.is_some() {
+        let word = failure::word(error, context, now);
+        if let Some(recording) = &mut context.recording {
+            recording.failed(word);
+        }
     }
 }
 
@@ -319,3 +341,17 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 const WORTHWHILE: Duration = Duration::from_millis(5);
 /// Closed connections that a request may meet in the pool before it counts as a failure.
 const MOST_STALE: u32 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_bound_and_chance_takes_some_of_each() {
+        let longest = [1, 2, 3, 4, 5, 9, 100].map(|attempts| pause_after(attempts, 1.0));
+        let millis = longest.map(|pause| pause.as_millis());
+        assert_eq!(millis, [25, 50, 100, 200, 250, 250, 250]);
+        assert_eq!(pause_after(3, 0.5), Duration::from_millis(50));
+        assert_eq!(pause_after(3, 0.0), Duration::ZERO);
+    }
+}

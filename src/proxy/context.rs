@@ -11,10 +11,12 @@ use tokio::time::Instant;
 use super::alarm::{Alarm, Bound};
 use super::line::{Line, Phase};
 use super::slow::Window;
+use super::spans::{self, Recording};
 use super::traffic::InFlight;
-use crate::base::id::{RequestId, TraceParent};
+use crate::base::id::RequestId;
 use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
+use crate::base::trace::TraceContext;
 use crate::plan::{Plan, Route};
 use crate::policy::Findings;
 use crate::policy::compress::Encoder;
@@ -26,7 +28,11 @@ pub struct Context {
     pub plan: Arc<Plan>,
     pub started: Instant,
     pub id: Id,
-    pub trace: Option<TraceParent>,
+    pub trace: Option<TraceContext>,
+    /// The `tracestate` that upstreams get.
+    pub state: Option<HeaderValue>,
+    /// Where its spans are wanted.
+    pub recording: Option<Recording>,
     pub client: Client,
     pub route: Option<u32>,
     /// The path as it was matched, where that is not how the client wrote it.
@@ -112,6 +118,8 @@ impl Context {
             started: Instant::now(),
             id: Id::Made(RequestId::random()),
             trace: None,
+            state: None,
+            recording: None,
             client: Client {
                 address: net::UNKNOWN,
                 via_trusted_proxy: false,
@@ -168,6 +176,7 @@ impl Context {
     /// The attempt that is going on is over: its server is free again.
     pub fn end_attempt(&mut self) {
         self.alarm.off();
+        spans::end(self);
         if let Some(began) = self.attempt.take() {
             self.upstream_time += began.elapsed();
         }

@@ -68,6 +68,11 @@ pub async fn tell(
     }
 }
 
+/// What went wrong, in one word.
+pub fn word(error: &Error, context: &Context, now: u64) -> &'static str {
+    reply(error, context, now).map_or("client_gone", |reply| reply.reason)
+}
+
 /// What the client is told, or `None` where nobody is left to tell.
 fn reply(error: &Error, context: &Context, now: u64) -> Option<Reply> {
     use ErrorType::*;

@@ -6,6 +6,8 @@ use pingora::http::RequestHeader;
 use pingora::prelude::*;
 
 use super::context::{Context, Id};
+use super::spans::Recording;
+use crate::base::trace;
 use crate::policy::auth::{
     X_AUTH_EMAIL, X_AUTH_ISSUER, X_AUTH_ROLES, X_AUTH_USER, is_identity_header,
 };
@@ -174,9 +176,21 @@ fn origin(upstream: &mut RequestHeader, connection: &Connection, context: &Conte
         }
         None => upstream.insert_header(header::VIA, HeaderValue::from_static(via))?,
     }
-    if let Some(trace) = &context.trace {
-        let value = HeaderValue::from_str(trace.as_str()).or_err(InternalError, "trace")?;
-        upstream.insert_header(TRACEPARENT, value)?;
+    trace(upstream, context)
+}
+
+/// Each attempt is a span of its own, so that a server's spans hang on the one that called it.
+fn trace(upstream: &mut RequestHeader, context: &Context) -> Result<()> {
+    let Some(trace) = &context.trace else {
+        return Ok(());
+    };
+    let recorded = context.recording.as_ref().and_then(Recording::caller);
+    let value = trace.header(recorded.unwrap_or_else(trace::new_span));
+    let value = HeaderValue::from_bytes(&value).or_err(InternalError, "trace")?;
+    upstream.insert_header(TRACEPARENT, value)?;
+    match &context.state {
+        Some(state) => upstream.insert_header(TRACESTATE, state.clone())?,
+        None => drop(upstream.remove_header(&TRACESTATE)),
     }
     Ok(())
 }
@@ -234,3 +248,4 @@ pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");

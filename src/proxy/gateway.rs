@@ -19,17 +19,13 @@ use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::traffic::Traffic;
-use super::{
-    answer, arrival, attempt, destination, failure, forward, intake, record, slow, websocket,
-};
+use super::{answer, arrival, attempt, decision, denial, failure, forward, record, slow, spans};
 use crate::base::clock::Clock;
-use crate::base::reply::{Refusal, Reply};
-use crate::plan::{Plan, Target};
+use crate::plan::Plan;
 use crate::policy::compress::Encoder;
-use crate::policy::{Call, Progress, limits};
-use crate::route::Found;
+use crate::policy::{Unwatched, limits};
 use crate::telemetry::access::AccessLog;
-use crate::tls::Handshake;
+use crate::telemetry::denials::Denials;
 use crate::upstream::peer;
 
 /// The edge.
@@ -38,6 +34,7 @@ pub struct Gateway {
     clock: Clock,
     traffic: Traffic,
     access_log: Arc<AccessLog>,
+    denials: Arc<Denials>,
 }
 
 impl Gateway {
@@ -46,73 +43,15 @@ impl Gateway {
         clock: Clock,
         traffic: Traffic,
         access_log: Arc<AccessLog>,
+        denials: Arc<Denials>,
     ) -> Self {
         Self {
             plan,
             clock,
             traffic,
             access_log,
+            denials,
         }
-    }
-
-    /// Finds the route and runs its pipeline; what it says ends the request, or lets it be forwarded.
-    async fn decide(
-        &self,
-        header: &RequestHeader,
-        handshake: Option<&Handshake>,
-        context: &mut Context,
-    ) -> Result<(), Reply> {
-        let plan = context.plan.clone();
-        let asked = intake::read(header, &plan.edge)?;
-        if handshake.is_some_and(|handshake| !handshake.fits(&asked.host)) {
-            return Err(Reply::refuse(Refusal::Misdirected).reason("host"));
-        }
-        let (index, captures) = match destination::find(&plan, &asked, header) {
-            Found::Route { route, captures } => (route, captures),
-            Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
-            Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
-        };
-        context.enter(index);
-        let Some(route) = plan.route(index) else {
-            return Err(Reply::refuse(Refusal::Internal).reason("route"));
-        };
-        let mut call = Call {
-            header,
-            client: context.client,
-            path: &asked.path,
-            captures: &captures,
-            route: route.identity,
-            now_millis: self.clock.monotonic_millis(),
-            unix_seconds: self.clock.unix_seconds(),
-            findings: &mut context.findings,
-        };
-        match route.pipeline.request(0, &mut call) {
-            Progress::Passed => {}
-            Progress::Answered(reply) => return Err(*reply),
-            // In a box of its own: the room is taken only by those who wait.
-            Progress::Waiting(number, wait) => {
-                let rest = Box::pin(route.pipeline.resume(number, wait, &mut call));
-                rest.await.map_err(|reply| *reply)?;
-            }
-        }
-        match &route.target {
-            Target::Respond(respond) => return Err(respond.reply()),
-            Target::Redirect(redirect) => {
-                return Err(redirect.reply(&asked.path, &captures, asked.query));
-            }
-            Target::Forward(forward) => {
-                let findings = &context.findings;
-                let client = context.client.address;
-                context.cluster = forward
-                    .cluster(|| destination::caller(findings, client))
-                    .cloned();
-            }
-        }
-        context.asks_for_tunnel = websocket::is_asked_for(header);
-        if asked.path != header.uri.path() {
-            context.normalised = Some(asked.path.into_owned());
-        }
-        attempt::begin(header, context, self.clock.monotonic_millis())
     }
 }
 
@@ -134,11 +73,8 @@ impl ProxyHttp for Gateway {
         session.set_keepalive(stays.then_some(0));
         slow::begin(session, context);
         arrival::note(session, context);
-        let header = session.req_header();
-        match self
-            .decide(header, arrival::handshake(session), context)
-            .await
-        {
+        let (header, shaken) = (session.req_header(), arrival::handshake(session));
+        match decision::decide(&self.clock, header, shaken, context, &mut Unwatched).await {
             Ok(()) => Ok(false),
             Err(reply) => {
                 // Answers are the rare case: their future stays out of this one.
@@ -228,7 +164,11 @@ impl ProxyHttp for Gateway {
         if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
-        context.body_bytes += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        let length = body.as_ref().map_or(0, Bytes::len);
+        context.body_bytes += length as u64;
+        if let Some(gate) = &context.gate {
+            gate.take(length);
+        }
         slow::came(context, is_end);
         attempt::sent(context, is_end);
         match context.findings.max_body {
@@ -288,7 +228,7 @@ impl ProxyHttp for Gateway {
             answer::strip_hop_by_hop(response);
         } else if let Some(gate) = &context.gate {
             gate.tunnel();
-            slow::tunnel(context);
+            slow::tunnel(context, gate);
         }
         if switched || !response.status.is_informational() {
             context.upgraded = switched;
@@ -366,6 +306,13 @@ impl ProxyHttp for Gateway {
         }
         context.end_attempt();
         record::count(session, context);
+        if context.recording.is_some() {
+            spans::finish(session, error, context, self.clock.unix_nanos());
+        }
+        if let Some(refusal) = context.refusal {
+            let now = self.clock.unix_millis();
+            self.denials.keep(denial::of(context, refusal, now));
+        }
         if self.access_log.wants(context.id.as_str()) {
             let record = record::of(
                 session,

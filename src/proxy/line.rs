@@ -1,16 +1,21 @@
 //! How far a client's connection of HTTP/1 is with its request: what the phases of a request tell those who watch its
-//! bytes, and what these saw of requests that no phase ever heard of.
+//! bytes, and what these saw of requests that no phase ever heard of. In a tunnel it also knows who is to be told of the
+//! end of what the client sends, which Pingora would take for the end of both sides.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Context;
 
 use super::unheard::Unheard;
+use crate::upstream::Gate;
 
 /// A connection, seen from both sides. Its task does one thing at a time, so that no order of these is ever in doubt.
 #[derive(Debug, Default)]
 pub struct Line {
     phase: AtomicU8,
     unheard: Mutex<Option<Unheard>>,
+    /// Of the tunnel that the connection has become.
+    gate: OnceLock<Arc<Gate>>,
 }
 
 /// What the connection's bytes are part of.
@@ -58,6 +63,19 @@ impl Line {
 
     pub fn set(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// The connection is a tunnel from now on.
+    pub fn begin_tunnel(&self, gate: &Arc<Gate>) {
+        // It becomes one once.
+        let _ = self.gate.set(gate.clone());
+        self.set(Phase::Tunnel);
+    }
+
+    /// The client has finished sending: true where the tunnel's gate tells the server, and the tunnel goes on.
+    /// `context` is that of the task which runs both of its sides.
+    pub fn outlives_the_client(&self, context: &Context) -> bool {
+        self.gate.get().is_some_and(|gate| gate.finish(context))
     }
 
     /// Leaves word of a request that ended before any phase heard of it, or in the middle of one.

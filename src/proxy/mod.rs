@@ -1,19 +1,24 @@
 //! The request's way through Pingora's phases. `gateway` is the only implementation of `ProxyHttp`; a
-//! phase there is a few lines, and the words are in the files beside it.
+//! phase there is a few lines, and the words are in the files beside it. What needs no connection, from a
+//! request's head to its route, can be used from outside: `benches/` measures it.
 
 mod alarm;
 mod answer;
 mod arrival;
 mod attempt;
 mod context;
-mod destination;
+mod decision;
+mod denial;
+pub mod destination;
 mod failure;
 mod forward;
 mod gateway;
-mod intake;
+pub mod intake;
 mod line;
 mod record;
+pub mod rehearsal;
 mod slow;
+mod spans;
 mod traffic;
 mod unheard;
 mod websocket;

@@ -18,16 +18,7 @@ pub fn of(
     unix_millis: u64,
 ) -> Record {
     let duration = context.started.elapsed();
-    let nearest = context
-        .findings
-        .counted
-        .iter()
-        .min_by_key(|counted| room(counted));
-    let reason = match (context.reason, error) {
-        ("", Some(_)) => Some("broken_off"),
-        ("", None) => None,
-        (reason, _) => Some(reason),
-    };
+    let nearest = nearest(context);
     Record {
         unix_millis: unix_millis.saturating_sub(duration.as_millis() as u64),
         client: context.client.address,
@@ -42,9 +33,9 @@ pub fn of(
         bytes_out: session.body_bytes_sent() as u64,
         protocol: protocol(session.req_header().version),
         limit: nearest.map(|counted| counted.limit().name().clone()),
-        decision: nearest.map(decision),
+        decision: nearest.map(|counted| counted.ruling().word()),
         code: context.refusal.map(|refusal| refusal.code()),
-        reason,
+        reason: reason(context, error),
         not_retried: context.not_retried,
         text: text(session, context, log),
     }
@@ -61,8 +52,23 @@ pub fn count(session: &Session, context: &Context) {
     }
 }
 
+/// The limit that was nearest to a refusal.
+pub fn nearest(context: &Context) -> Option<&Counted> {
+    let counted = context.findings.counted.iter();
+    counted.min_by_key(|counted| room(counted))
+}
+
+/// Why there was a refusal, or why the answer broke off.
+pub fn reason(context: &Context, error: Option<&Error>) -> Option<&'static str> {
+    match (context.reason, error) {
+        ("", Some(_)) => Some("broken_off"),
+        ("", None) => None,
+        (reason, _) => Some(reason),
+    }
+}
+
 /// Of the answer; 0 where none was sent.
-fn status(session: &Session) -> u16 {
+pub fn status(session: &Session) -> u16 {
     let head = session.response_written();
     head.map_or(0, |head| head.status.as_u16())
 }
@@ -90,7 +96,7 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
         text.set_roles(principal.roles.iter().map(String::as_str));
     }
     if let Some(trace) = &context.trace {
-        text.set(Field::TraceId, trace.trace_id());
+        text.set(Field::TraceId, trace.id_text());
     }
     if let Some(agent) = head.headers.get(header::USER_AGENT) {
         text.set(Field::UserAgent, agent);
@@ -99,15 +105,6 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
         text.push_header(head.headers.get(name).map(|value| value.as_bytes()));
     }
     text
-}
-
-/// What a limit decided, in one word.
-fn decision(counted: &Counted) -> &'static str {
-    match (counted.refuses(), counted.decision().admitted) {
-        (true, _) => "refused",
-        (false, false) => "shadow_refused",
-        (false, true) => "admitted",
-    }
 }
 
 /// A refusal first, then one that was only watched, then the least share that is left.

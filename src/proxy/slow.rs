@@ -1,6 +1,8 @@
 //! Clients that are slow with their part of a request. On a connection of HTTP/1 its bytes are watched; a stream of
 //! HTTP/2 shares its connection, so that its body is timed here.
 
+use std::sync::Arc;
+
 use http::{Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -11,6 +13,7 @@ use super::attempt;
 use super::context::{Context, Stage};
 use super::failure;
 use super::line::Phase;
+use crate::upstream::Gate;
 
 /// A part of a body, and since when it is awaited.
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +73,9 @@ pub fn came(context: &mut Context, is_end: bool) {
 }
 
 /// The connection is a tunnel from now on.
-pub fn tunnel(context: &Context) {
+pub fn tunnel(context: &Context, gate: &Arc<Gate>) {
     if let Some(line) = &context.line {
-        line.set(Phase::Tunnel);
+        line.begin_tunnel(gate);
     }
 }
 

@@ -15,6 +15,7 @@ pub enum HostPattern {
 impl FromText for HostPattern {
     const EXPECTED: &'static str =
         "a host such as `api.example.com` or `*.example.com`, without a port";
+    const PATTERN: &'static str = r"(\*\.)?[^*:/\s]+|\[[0-9A-Fa-f:.]+\]";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let (wild, name) = match text.strip_prefix("*.") {

@@ -8,5 +8,6 @@ pub mod predicate;
 pub mod router;
 pub mod target;
 mod trie;
+pub mod why;
 
 pub use router::{Found, Router};

@@ -57,7 +57,7 @@ impl Segment {
 
 impl FromText for PathPattern {
     const EXPECTED: &'static str = "a path such as `/flights/*`, `/flights/{id}` or `/ping`";
-    const PATTERN: &'static str = "/.*";
+    const PATTERN: &'static str = r"(/([^/{}*;]|[^/{};][^/{};]+|\{[A-Za-z0-9_]{1,32}\}))*/?|(/([^/{}*;]|[^/{};][^/{};]+|\{[A-Za-z0-9_]{1,32}\}))*/(\*|\{\*[A-Za-z0-9_]{1,32}\})";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let inner = text.strip_prefix('/').ok_or("it does not begin with `/`")?;

@@ -1,6 +1,7 @@
 //! The keys of a route that say what it does: forward, redirect or answer.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::json;
 
 use crate::base::decode::{self, Decode, Fields, FromText, Keys as _, keys};
 use crate::base::report::{Code, Problem, Report};
@@ -27,7 +28,9 @@ keys! {
     pub struct Respond {
         /// From 200 to 599.
         pub status: At<u16> = At::new(200, Place::default()),
+        /// None for 204, 205 and 304.
         pub body: String = String::new(),
+        /// What the body is.
         pub content_type: At<MediaType> = At::new(MediaType("text/plain; charset=utf-8".to_owned()), Place::default()),
     }
 }
@@ -74,7 +77,9 @@ impl Decode for Redirect {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(Self::properties(generator))
+        let schema = decode::object(Self::properties(generator));
+        let statuses = json!([{ "enum": [301, 302, 303, 307, 308] }, { "type": "string" }]);
+        decode::narrow(schema, "status", json!({ "anyOf": statuses }))
     }
 }
 
@@ -95,7 +100,8 @@ impl Decode for Respond {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(Self::properties(generator))
+        let schema = decode::object(Self::properties(generator));
+        decode::narrow(schema, "status", json!({ "minimum": 200, "maximum": 599 }))
     }
 }
 
@@ -121,7 +127,7 @@ impl Decode for Split {
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "oneOf": [
             { "type": "string" },
-            { "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 }, "minProperties": 1 },
+            { "type": "object", "additionalProperties": decode::whole_number(0, u32::MAX.into()), "minProperties": 1 },
         ] })
     }
 }
@@ -129,6 +135,7 @@ impl Decode for Split {
 impl FromText for Location {
     const EXPECTED: &'static str =
         "a path that begins with `/`, or an `http://` or `https://` address";
+    const PATTERN: &'static str = "(/([^/ ].*)?|https?://.*)";
 
     fn from_text(text: &str) -> Result<Self, String> {
         // `//host` would be taken for another host (RFC 3986 §4.2).
@@ -144,6 +151,7 @@ impl FromText for Location {
 
 impl FromText for MediaType {
     const EXPECTED: &'static str = "a media type such as `text/plain`";
+    const PATTERN: &'static str = "[ -~]*/[ -~]*";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let fits = text.contains('/')
@@ -152,5 +160,9 @@ impl FromText for MediaType {
                 .all(|byte| byte == b' ' || byte.is_ascii_graphic());
         fits.then(|| Self(text.to_owned()))
             .ok_or_else(|| "it has no `/`, or is not ASCII".to_owned())
+    }
+
+    fn to_text(&self) -> Option<String> {
+        Some(self.0.clone())
     }
 }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::apps::ServerApp;
-use pingora::listeners::tls::TlsSettings;
-use pingora::listeners::{ALPN, PreTlsCallback, TcpSocketOptions};
+use pingora::listeners::{ALPN, TcpSocketOptions};
 use pingora::protocols::{GetSocketDigest, TcpKeepalive};
 use pingora::services::listening::Service;
 
 use crate::config::{Listener, Protocol};
-use crate::tls::client::{Witness, verifier};
-use crate::tls::{Certificates, TlsError};
+use crate::tls::{Acceptor, Certificates, TlsError};
 
 /// All listeners of the edge.
 #[derive(Debug)]
@@ -27,25 +25,30 @@ pub struct Door {
     pub http2: bool,
     /// Connections begin with a PROXY protocol header.
     pub proxied: bool,
-    tls: Option<(Arc<Certificates>, Option<std::path::PathBuf>)>,
+    /// What is spoken on it begins with TLS.
+    pub tls: Option<Arc<Acceptor>>,
 }
 
 impl Doors {
     /// Reads the certificates; `folder` is what relative paths are relative to, `now` in seconds since 1970.
     pub fn open(listeners: &[Listener], folder: &Path, now: u64) -> Result<Self, TlsError> {
         let open = |listener: &Listener| {
+            let speaks = |protocol| listener.protocols.value.contains(&protocol);
+            let (http1, http2) = (speaks(Protocol::Http1), speaks(Protocol::Http2));
             let tls = listener.tls.as_ref().map(|tls| {
                 let certificates = Certificates::open(&tls.certificates.value, folder, now)?;
-                let client_ca = tls.client_ca.as_ref().map(|path| folder.join(path));
-                if let Some(path) = &client_ca {
-                    verifier(path)?;
-                }
-                Ok::<_, TlsError>((Arc::new(certificates), client_ca))
+                let clients = tls.client_ca.as_ref().map(|path| folder.join(path));
+                let alpn = match (http1, http2) {
+                    (true, true) => ALPN::H2H1,
+                    (false, true) => ALPN::H2,
+                    _ => ALPN::H1,
+                };
+                Acceptor::open(certificates, clients, alpn).map(Arc::new)
             });
             Ok(Door {
                 address: listener.address.value,
-                http1: listener.protocols.value.contains(&Protocol::Http1),
-                http2: listener.protocols.value.contains(&Protocol::Http2),
+                http1,
+                http2,
                 proxied: listener.proxy_protocol.value,
                 tls: tls.transpose()?,
             })
@@ -78,61 +81,19 @@ impl Doors {
         exact.or_else(|| port.clone().find(|door| door.address.ip().is_unspecified()))
     }
 
-    /// Everyone's certificates, to have them read again.
-    pub fn certificates(&self) -> Vec<Arc<Certificates>> {
-        let all = self.0.iter().filter_map(|door| door.tls.as_ref());
-        all.map(|(certificates, _)| certificates.clone()).collect()
+    /// All that speak TLS, to have their files read again.
+    pub fn acceptors(&self) -> Vec<Arc<Acceptor>> {
+        self.0.iter().filter_map(|door| door.tls.clone()).collect()
     }
 
-    /// Has a service listen at all of them. `before_tls` sees connections that TLS will be spoken on.
-    pub fn add_to<A: ServerApp + Send + Sync + 'static>(
-        &self,
-        service: &mut Service<A>,
-        before_tls: PreTlsCallback,
-    ) -> Result<(), TlsError> {
+    /// Has a service listen at all of them. What comes before HTTP is not the listener's affair.
+    pub fn add_to<A: ServerApp + Send + Sync + 'static>(&self, service: &mut Service<A>) {
         for door in &self.0 {
-            let address = door.address.to_string();
             let mut options = TcpSocketOptions::default();
             // A peer that is gone without a word would keep its tunnel for ever.
             options.tcp_keepalive = Some(KEEPALIVE);
-            match &door.tls {
-                None => service.add_tcp_with_settings(&address, options),
-                Some((certificates, client_ca)) => {
-                    let settings = door.settings(certificates, client_ca.as_deref())?;
-                    service.add_tls_with_settings(&address, Some(options), settings);
-                }
-            }
+            service.add_tcp_with_settings(&door.address.to_string(), options);
         }
-        if self.0.iter().any(|door| door.tls.is_some()) {
-            service.endpoints().set_pre_tls_callback(before_tls);
-        }
-        Ok(())
-    }
-}
-
-impl Door {
-    fn settings(
-        &self,
-        certificates: &Arc<Certificates>,
-        client_ca: Option<&Path>,
-    ) -> Result<TlsSettings, TlsError> {
-        let witness = Box::new(Witness(certificates.clone()));
-        // Its signature can fail; with rustls it does not.
-        let settings = TlsSettings::with_callbacks(witness);
-        let mut settings = settings.map_err(|why| TlsError::Invalid {
-            path: "tls".into(),
-            why: why.to_string(),
-        })?;
-        settings.set_cert_resolver(certificates.clone());
-        settings.set_alpn(match (self.http1, self.http2) {
-            (true, true) => ALPN::H2H1,
-            (false, true) => ALPN::H2,
-            _ => ALPN::H1,
-        });
-        if let Some(path) = client_ca {
-            settings.set_client_cert_verifier(verifier(path)?);
-        }
-        Ok(settings)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The edge's connections on their way from a listener to HTTP: their place, first bytes, protocol, then the proxy.
+//! The edge's connections on their way from a listener to HTTP: their place, first bytes, TLS, protocol, then the proxy.
 
 use std::future::poll_fn;
 use std::net::IpAddr;
@@ -11,10 +11,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::listeners::{ALPN, PreTlsProcess};
-use pingora::prelude::{Error, Result};
+use pingora::listeners::ALPN;
 use pingora::protocols::l4::stream::Stream as Plain;
-use pingora::protocols::{GetSocketDigest, Stream};
+use pingora::protocols::{GetSocketDigest, Ssl, Stream};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::time::Instant;
@@ -39,13 +38,6 @@ mod watched;
 pub struct Edge {
     doors: Arc<Doors>,
     http: Arc<Http<HttpProxy<Gateway>>>,
-}
-
-/// What comes before TLS: a place for the connection, and the PROXY protocol's header.
-pub struct BeforeTls {
-    pub doors: Arc<Doors>,
-    pub plan: Arc<ArcSwap<Plan>>,
-    pub crowd: Arc<Crowd>,
 }
 
 /// The proxy, and what every connection to it needs.
@@ -89,13 +81,6 @@ impl Edge {
 
     /// The connection after its first bytes, and the protocol that it speaks.
     async fn open(&self, stream: Stream, door: &Door) -> Result<(Stream, Version), OpeningError> {
-        if stream.get_ssl_digest().is_some() {
-            return match (stream.selected_alpn_proto(), door.http1) {
-                (Some(ALPN::H2), _) => Ok((stream, Version::Http2)),
-                (_, true) => Ok((stream, Version::Http1)),
-                (_, false) => Err(OpeningError::Protocol),
-            };
-        }
         let Ok(mut stream) = stream.into_any().downcast::<Plain>() else {
             return Err(OpeningError::Protocol);
         };
@@ -105,6 +90,14 @@ impl Edge {
         }
         if door.proxied {
             take_proxy_header(&mut stream, &self.http.plan.load().edge.trusted_proxies).await?;
+        }
+        if let Some(tls) = &door.tls {
+            let stream = Box::pin(tls.accept(*stream, HANDSHAKE)).await?;
+            return match (stream.selected_alpn_proto(), door.http1) {
+                (Some(ALPN::H2), _) => Ok((Box::new(stream), Version::Http2)),
+                (_, true) => Ok((Box::new(stream), Version::Http1)),
+                (_, false) => Err(OpeningError::Protocol),
+            };
         }
         let http2 = door.http2 && begins_as_http2(&mut stream, self.header_timeout()).await?;
         match (http2, door.http1) {
@@ -123,10 +116,12 @@ impl ServerApp for Edge {
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let door = self.doors.of(&*stream)?;
-        let opened = Instant::now();
+        let accepted = Instant::now();
         match self.open(stream, door).await {
             Ok((stream, version)) => {
                 let peer = peer(&*stream);
+                // The handshake had a time of its own.
+                let opened = door.tls.as_ref().map_or(accepted, |_| Instant::now());
                 match version {
                     Version::Http1 => self.http.http1(stream, peer, opened, shutdown).await,
                     Version::Http2 => self.http.http2(stream, peer, shutdown).await,
@@ -141,24 +136,6 @@ impl ServerApp for Edge {
     async fn cleanup(&self) {
         tokio::time::sleep(super::LAST_ACCEPTED).await;
         self.http.proxy.http_cleanup().await;
-    }
-}
-
-#[async_trait]
-impl PreTlsProcess for BeforeTls {
-    async fn process(&self, stream: &mut Plain) -> Result<()> {
-        let shut =
-            |why: OpeningError| Error::explain(pingora::ErrorType::HandshakeError, why.to_string());
-        let peer = peer(stream);
-        if !self.crowd.seat(stream, peer) {
-            return Err(shut(OpeningError::Full));
-        }
-        if !self.doors.of(stream).is_some_and(|door| door.proxied) {
-            return Ok(());
-        }
-        let plan = self.plan.load_full();
-        let taken = take_proxy_header(stream, &plan.edge.trusted_proxies).await;
-        taken.map_err(shut)
     }
 }
 
@@ -182,6 +159,9 @@ async fn caught<T>(work: impl Future<Output = T>) -> Result<T, ()> {
     })
     .await
 }
+
+/// For a client's TLS, from its first byte to the last of the handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

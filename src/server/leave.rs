@@ -70,13 +70,14 @@ impl Leave {
         }
     }
 
-    /// Ends the process now. What the access log has is written.
+    /// Ends the process now. What the access log has is written, and spans that wait are exported.
     pub fn end(&self) {
         match self.traffic.in_flight() {
             0 => log::info!("left with nothing in flight"),
             cut => log::warn!("left with {cut} requests cut off"),
         }
         self.handover.release();
+        self.plan.load().tracer.exporter().stop();
         self.access_log.stop();
         std::process::exit(0);
     }

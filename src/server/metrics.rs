@@ -1,5 +1,6 @@
 //! The page behind `/metrics`: each part of the process writes what it has counted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -8,9 +9,11 @@ use super::crowd::Crowd;
 use super::reload::Reload;
 use crate::base::clock::Clock;
 use crate::identity::Identity;
+use crate::limit::{Counts, Limit};
 use crate::plan::Plan;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::{Kind, Page, write_process, write_routes};
+use crate::token::TokenCache;
 use crate::upstream::Cluster;
 
 /// All that is counted.
@@ -30,6 +33,8 @@ impl Metrics {
         let plan = self.plan.load();
         write_routes(&mut page, plan.meters());
         write_upstreams(&mut page, &plan.clusters, self.clock.monotonic_millis());
+        write_limits(&mut page, plan.limits());
+        write_tokens(&mut page, self.reload.tokens());
         self.crowd.write(&mut page);
         self.reload.write(&mut page);
         if let Some(identity) = &self.identity {
@@ -39,8 +44,60 @@ impl Metrics {
         let help = "Lines of the access log that were dropped because its queue was full.";
         page.family(name, Kind::Counter, help);
         page.sample(name, &[], self.access_log.dropped());
+        plan.tracer.exporter().write(&mut page);
         write_process(&mut page);
         page.into_text()
+    }
+}
+
+/// Writes the families of all limits that were asked. Those that are written in routes of one name are one,
+/// because their label is.
+fn write_limits<'a>(page: &mut Page, limits: impl Iterator<Item = &'a Limit>) {
+    let mut by_name: BTreeMap<&str, Counts> = BTreeMap::new();
+    for limit in limits {
+        let counts = by_name.entry(limit.name()).or_default();
+        *counts = counts.plus(limit.tally().counts());
+    }
+    let asked = by_name.iter().filter(|(_, counts)| !counts.are_zero());
+    let name = "airside_limit_decisions_total";
+    let help = "What became of the calls that a limit was asked about.";
+    page.family(name, Kind::Counter, help);
+    for (limit, counts) in asked.clone() {
+        for (ruling, count) in counts.rulings() {
+            let labels = [("limit", *limit), ("decision", ruling.word())];
+            page.sample(name, &labels, count);
+        }
+    }
+    let name = "airside_limit_store_errors_total";
+    let help = "Of these, those that went by `on_store_error`, because Redis was away.";
+    page.family(name, Kind::Counter, help);
+    for (limit, counts) in asked {
+        page.sample(name, &[("limit", limit)], counts.without_store);
+    }
+}
+
+fn write_tokens(page: &mut Page, cache: &TokenCache) {
+    let uses = cache.uses();
+    let families = [
+        (
+            "airside_token_cache_hits_total",
+            "Tokens that were verified a moment ago and still hold.",
+            uses.hits,
+        ),
+        (
+            "airside_token_cache_misses_total",
+            "Tokens whose signature had to be looked at, or that were none.",
+            uses.misses,
+        ),
+        (
+            "airside_token_cache_evictions_total",
+            "Good tokens that were forgotten for others.",
+            uses.evictions,
+        ),
+    ];
+    for (name, help, count) in families {
+        page.family(name, Kind::Counter, help);
+        page.sample(name, &[], count);
     }
 }
 

@@ -15,18 +15,18 @@ use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
-use crate::admin::{self, Checking, Parts, Readiness};
+use crate::admin::{self, Parts, Readiness};
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::config::{Config, Threads};
 use crate::identity::Identity;
-use crate::limit::Store;
 use crate::plan::{self, Plan, Shared};
 use crate::policy::auth::BUILT_IN;
 use crate::proxy::{Gateway, Ledger, Traffic};
 use crate::telemetry::access::AccessLog;
-use crate::token::{self, ForeignVerifier, Issuer, Source};
+use crate::telemetry::denials::Denials;
+use crate::token::{Issuer, Keeper};
 use crate::upstream::Registry;
 
 mod axum_app;
@@ -47,6 +47,7 @@ mod restart;
 mod signals;
 mod sockets;
 mod start;
+mod store;
 mod upkeep;
 mod watch;
 
@@ -55,11 +56,11 @@ pub use start::{Origin, StartError};
 use axum_app::AxumApp;
 use crowd::{Crowd, Doorkeeper};
 use door::Doors;
-use edge::{BeforeTls, Edge};
+use edge::Edge;
 use handover::{Handover, RunDir};
 use leave::Leave;
 use metrics::Metrics;
-use reload::Reload;
+use reload::{Follows, Reload};
 use sockets::{Inherited, Opened, Sockets};
 use upkeep::Upkeep;
 
@@ -70,8 +71,11 @@ pub struct Assembly {
     clock: Clock,
     traffic: Traffic,
     identity: Option<Identity>,
-    issuers: Vec<(Arc<ForeignVerifier>, Source)>,
+    keeper: Arc<Keeper>,
+    /// Whose word on a client's address is taken, for identity; the edge's are the plan's.
+    proxies: Arc<ArcSwap<Networks>>,
     access_log: Arc<AccessLog>,
+    denials: Arc<Denials>,
     upstreams: Arc<Registry>,
     names: Option<SocketAddr>,
     doors: Arc<Doors>,
@@ -97,7 +101,7 @@ impl Assembly {
     pub fn new(config: Config, folder: &Path, origin: Origin) -> Result<Self, StartError> {
         let run_dir = config.server.run_dir.as_ref();
         let run_dir = run_dir.map(|path| RunDir::open(&folder.join(path)));
-        let run_dir = run_dir.transpose()?;
+        let run_dir = run_dir.transpose().map_err(|why| origin.run_dir(why))?;
         let predecessor = match (origin.upgrade, &run_dir) {
             (false, _) => None,
             (true, Some(run_dir)) => run_dir.serving(),
@@ -106,39 +110,33 @@ impl Assembly {
         // First of all: nothing more is written where the start fails for this. A predecessor's listeners are
         // taken; what it does not have is tried by Pingora.
         if predecessor.is_none() {
-            for (purpose, address) in config.addresses() {
-                preflight::can_listen(address, purpose)?;
+            for (key, address) in config.addresses() {
+                let purpose = origin.whereabouts(&key, address.place);
+                preflight::can_listen(address.value, &purpose)?;
             }
         }
         let clock = Clock::system();
-        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds())?;
+        let doors = Doors::open(config.listeners(), folder, clock.unix_seconds());
+        let doors = doors.map_err(|why| origin.tls(why))?;
         let identity = config.identity.given();
         let identity = identity
             .map(|config| Identity::open(config, folder, clock.clone()))
-            .transpose()?;
-        let issuers = issuers(&config, folder);
+            .transpose()
+            .map_err(|why| origin.identity(why))?;
         let own = identity.iter();
         let own = own.map(|identity| (BUILT_IN.to_owned(), Issuer::Own(identity.verifier())));
-        let others = issuers.iter();
-        let others = others.map(|(issuer, _)| {
-            let name = issuer.name().to_owned();
-            (name, Issuer::Foreign(Arc::clone(issuer)))
-        });
         let store = config.redis.given();
-        let store = store
-            .map(|redis| Store::start(redis.url.0.reveal(), redis.timeout))
-            .transpose()?;
+        let store = store.map(|redis| store::open(redis, folder)).transpose()?;
         let shared = Shared {
             store: store.map(Arc::new),
             api_keys: identity.as_ref().map(Identity::api_keys),
-            issuers: own.chain(others).collect(),
-            tokens: Arc::default(),
+            issuers: own.collect(),
             identity: config
                 .identity
                 .given()
                 .map(|identity| identity.listen.value),
-            upstreams: Arc::default(),
             folder: Some(folder.to_owned()),
+            ..Shared::default()
         };
         let names = upkeep::dns_server().map_err(StartError::Dns)?;
         let mut report = Report::default();
@@ -149,17 +147,27 @@ impl Assembly {
             return Err(origin.refuse(report));
         };
         shared.upstreams.commit(&plan.clusters);
-        let access_log = AccessLog::start(&config.telemetry.access_log, folder)
-            .map_err(StartError::AccessLog)?;
+        plan.tracer.begin().map_err(StartError::Tracing)?;
+        let access_log = AccessLog::start(&config.telemetry.access_log, folder);
+        let access_log = access_log.map_err(|why| origin.access_log(why))?;
         let plan = Arc::new(ArcSwap::from_pointee(plan));
         let crowd = Crowd::new(plan.clone(), files::room(files), clock.clone());
         let watched = origin.file.is_some();
+        let keeper = Arc::<Keeper>::default();
+        let trusted = config.server.trusted_proxies.iter();
+        let proxies = Networks::new(trusted.map(|network| network.value));
+        let proxies = Arc::new(ArcSwap::from_pointee(proxies));
+        let follows = Follows {
+            plan: plan.clone(),
+            acceptors: doors.acceptors(),
+            keeper: keeper.clone(),
+            proxies: proxies.clone(),
+        };
         let reload = Reload::new(
             origin,
             config.clone(),
-            plan.clone(),
             shared.clone(),
-            doors.certificates(),
+            follows,
             clock.clone(),
         );
         Ok(Self {
@@ -171,8 +179,10 @@ impl Assembly {
             clock,
             traffic: Traffic::default(),
             identity,
-            issuers,
+            keeper,
+            proxies,
             access_log: Arc::new(access_log),
+            denials: Arc::default(),
             upstreams: shared.upstreams,
             names,
             doors: Arc::new(doors),
@@ -244,20 +254,16 @@ impl Assembly {
             self.clock.clone(),
             self.traffic.clone(),
             self.access_log.clone(),
+            self.denials.clone(),
         );
         let proxy = http_proxy(&server.configuration, gateway);
         let (doors, plan, crowd) = (self.doors.clone(), self.plan.clone(), self.crowd.clone());
         let ledger = Ledger::new(plan.clone(), self.access_log.clone(), self.clock.clone());
-        let before_tls = BeforeTls {
-            doors: doors.clone(),
-            plan: plan.clone(),
-            crowd: crowd.clone(),
-        };
         let app = Edge::new(proxy, doors, plan, crowd, ledger);
         let mut edge = Service::new("edge".to_owned(), app);
         edge.set_connection_filter(Arc::new(Doorkeeper(self.crowd.clone())));
-        self.doors.add_to(&mut edge, Arc::new(before_tls))?;
-        renewal::start(self.doors.certificates(), self.clock.clone());
+        self.doors.add_to(&mut edge);
+        renewal::start(self.doors.acceptors(), self.clock.clone());
         edge.threads = Some(self.threads());
         server.add_service(edge).add_dependency(&inherited);
         let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);
@@ -296,18 +302,20 @@ impl Assembly {
                 })
             }),
         );
-        for (issuer, _) in &self.issuers {
-            let (name, issuer) = (format!("issuers.{}", issuer.name()), Arc::clone(issuer));
-            let check = move || {
-                let issuer = Arc::clone(&issuer);
-                Box::pin(async move { issuer.ready() }) as Checking
-            };
-            readiness.add(name, Arc::new(check));
-        }
-        token::keep(std::mem::take(&mut self.issuers));
+        let plan = self.plan.clone();
+        readiness.add_several(Arc::new(move || {
+            let plan = plan.load();
+            let issuers = plan.issuers.iter();
+            let missing = issuers.filter_map(|(issuer, _)| {
+                let why = issuer.ready().err()?;
+                Some((format!("issuers.{}", issuer.name()), why))
+            });
+            missing.collect()
+        }));
+        self.keeper.begin(&self.plan.load().issuers);
         readiness.add("upstreams", upkeep::readiness(self.upstreams.clone()));
         if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
-            let (address, router) = (config.listen.value, identity.router(self.proxies()));
+            let (address, router) = (config.listen.value, identity.router(self.proxies.clone()));
             let checked = identity.clone();
             readiness.add(
                 "identity",
@@ -344,17 +352,13 @@ impl Assembly {
                 plan: self.plan.clone(),
                 clock: self.clock.clone(),
                 reloads: self.reload.clone(),
+                denials: self.denials.clone(),
                 metrics: Arc::new(move || metrics.text()),
                 token,
             });
             let address = config.listen.value;
             self.add("admin", address, router);
         }
-    }
-
-    fn proxies(&self) -> Networks {
-        let trusted = self.config.server.trusted_proxies.iter();
-        Networks::new(trusted.map(|network| network.value))
     }
 
     fn threads(&self) -> usize {
@@ -386,11 +390,3 @@ impl Assembly {
 /// How long the listeners are closed before connections without a request are: one that was taken last may
 /// have its first on the way.
 const LAST_ACCEPTED: std::time::Duration = std::time::Duration::from_millis(300);
-/// The issuers besides the built-in one, without keys so far.
-fn issuers(config: &Config, folder: &Path) -> Vec<(Arc<ForeignVerifier>, Source)> {
-    let issuers = config.issuers.iter().filter_map(|(name, config)| {
-        let issuer = ForeignVerifier::new(&name.value, config);
-        Some((Arc::new(issuer), Source::of(config, folder)?))
-    });
-    issuers.collect()
-}

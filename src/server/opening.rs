@@ -13,6 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
 use crate::base::networks::Networks;
+use crate::tls::acceptor::HandshakeError;
 
 /// Why a connection ends before it has begun.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,8 @@ pub enum OpeningError {
     Full,
     #[error("it does not speak what this listener speaks")]
     Protocol,
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
 }
 
 /// Reads the header with which a trusted proxy says for whom it connects; from then on that is the peer.

@@ -13,26 +13,38 @@ use super::watch::Stamp;
 use super::{files, manager, restart};
 use crate::admin::Reloads;
 use crate::base::clock::Clock;
+use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::base::units::show_time;
 use crate::config::{self, Config};
 use crate::plan::{self, Plan, Shared};
+use crate::telemetry::logs;
 use crate::telemetry::metrics::{Counter, Kind, Page};
-use crate::tls::Certificates;
+use crate::tls::Acceptor;
+use crate::token::{Keeper, TokenCache};
 
 /// Reads the file anew and puts what it says in place.
 pub struct Reload {
     /// `None` where the configuration is part of the program.
     file: Option<PathBuf>,
-    plan: Arc<ArcSwap<Plan>>,
     shared: Shared,
-    /// Read again with the configuration.
-    certificates: Vec<Arc<Certificates>>,
+    follows: Follows,
     clock: Clock,
     running: Mutex<Running>,
     done: Counter,
     refused: Counter,
     state: ArcSwap<State>,
+}
+
+/// What goes by the configuration that is in place.
+pub struct Follows {
+    pub plan: Arc<ArcSwap<Plan>>,
+    /// Read again with the configuration.
+    pub acceptors: Vec<Arc<Acceptor>>,
+    /// Of other issuers' keys.
+    pub keeper: Arc<Keeper>,
+    /// Whose word on a client's address identity takes.
+    pub proxies: Arc<ArcSwap<Networks>>,
 }
 
 struct Running {
@@ -48,6 +60,8 @@ struct State {
     version: u64,
     /// Unix milliseconds.
     since: u64,
+    /// The text of the file.
+    source: Arc<str>,
     refused: Option<Refused>,
 }
 
@@ -63,14 +77,14 @@ impl Reload {
     pub fn new(
         origin: Origin,
         config: Config,
-        plan: Arc<ArcSwap<Plan>>,
         shared: Shared,
-        certificates: Vec<Arc<Certificates>>,
+        follows: Follows,
         clock: Clock,
     ) -> Self {
         let state = State {
             version: 1,
             since: clock.unix_millis(),
+            source: origin.source.as_str().into(),
             refused: None,
         };
         Self {
@@ -81,9 +95,8 @@ impl Reload {
             done: Counter::default(),
             refused: Counter::default(),
             file: origin.file,
-            plan,
             shared,
-            certificates,
+            follows,
             clock,
             state: ArcSwap::from_pointee(state),
         }
@@ -117,7 +130,7 @@ impl Reload {
             }
         };
         let mut report = loaded.report;
-        let before = self.plan.load();
+        let before = self.follows.plan.load();
         let next = loaded.config.and_then(|config| {
             restart::check(&running.config, &config, &loaded.source, &mut report);
             files::check(&config, files::most(), &mut report);
@@ -138,20 +151,35 @@ impl Reload {
             log::warn!("{text}");
         }
         let routes = plan.routes.len();
-        let plan = Arc::new(plan);
-        self.plan.store(plan.clone());
-        self.shared.upstreams.commit(&plan.clusters);
-        for certificates in &self.certificates {
-            if let Err(why) = certificates.reload(self.clock.unix_seconds()) {
-                log::error!("a certificate can't be used, the one before stays: {why}");
-            }
-        }
+        self.put_in_place(plan, &config);
         running.config = config;
-        let version = self.replaced();
+        let version = self.replaced(&loaded.source);
         log::info!("reloaded ({cause}): version {version}, {routes} routes");
         Ok(
             json!({ "version": version, "routes": routes, "problems": problems(&report, &name, &loaded.source) }),
         )
+    }
+
+    fn put_in_place(&self, plan: Plan, config: &Config) {
+        let follows = &self.follows;
+        // A new issuer has its keys before its first token comes, where that does not take too long.
+        follows.keeper.begin(&plan.issuers);
+        if let Err(why) = plan.tracer.begin() {
+            log::error!("spans can't be exported: {why}");
+        }
+        let plan = Arc::new(plan);
+        follows.plan.store(plan.clone());
+        self.shared.upstreams.commit(&plan.clusters);
+        follows.keeper.only(&plan.issuers);
+        let trusted = config.server.trusted_proxies.iter();
+        let trusted = Networks::new(trusted.map(|network| network.value));
+        follows.proxies.store(Arc::new(trusted));
+        logs::adjust(&config.telemetry.log);
+        let now = self.clock.unix_seconds();
+        let read = follows.acceptors.iter().flat_map(|each| each.reload(now));
+        for why in read.filter_map(Result::err) {
+            log::error!("a certificate can't be used, the one before stays: {why}");
+        }
     }
 
     /// Have the files changed since they were last read? Gives how they are.
@@ -159,6 +187,11 @@ impl Reload {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let now = running.seen.now();
         (now != running.seen).then_some(now)
+    }
+
+    /// What every plan keeps of the tokens that were verified.
+    pub fn tokens(&self) -> &TokenCache {
+        &self.shared.tokens
     }
 
     /// Writes how often it was reloaded, and which version is in place.
@@ -177,12 +210,13 @@ impl Reload {
         page.sample(name, &[], self.state.load().version);
     }
 
-    fn replaced(&self) -> u64 {
+    fn replaced(&self, source: &str) -> u64 {
         self.done.add(1);
         let version = self.state.load().version + 1;
         self.state.store(Arc::new(State {
             version,
             since: self.clock.unix_millis(),
+            source: source.into(),
             refused: None,
         }));
         version
@@ -200,6 +234,15 @@ impl Reload {
 impl Reloads for Reload {
     fn reload(&self) -> Result<Value, Value> {
         self.now("asked by the admin listener")
+    }
+
+    fn file(&self) -> Option<String> {
+        self.file.as_ref().map(|file| file.display().to_string())
+    }
+
+    fn config(&self) -> Value {
+        let state = Arc::clone(&self.state.load());
+        config::effective(&state.source).unwrap_or_default()
     }
 
     fn state(&self) -> Value {

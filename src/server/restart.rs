@@ -8,7 +8,8 @@ use crate::config::Config;
 /// configuration is put in place: half of it would be one that nobody wrote.
 pub fn check(current: &Config, next: &Config, source: &str, report: &mut Report) {
     let (server, next_server) = (&current.server, &next.server);
-    let parts: [(&[&str], bool); 8] = [
+    let (telemetry, next_telemetry) = (&current.telemetry, &next.telemetry);
+    let parts: [(&[&str], bool); 7] = [
         (
             &["server", "threads"],
             server.threads == next_server.threads,
@@ -19,10 +20,12 @@ pub fn check(current: &Config, next: &Config, source: &str, report: &mut Report)
         ),
         (&["listeners"], current.listeners == next.listeners),
         (&["identity"], current.identity == next.identity),
-        (&["issuers"], current.issuers == next.issuers),
         (&["admin"], current.admin == next.admin),
         (&["redis"], current.redis == next.redis),
-        (&["telemetry"], current.telemetry == next.telemetry),
+        (
+            &["telemetry", "access_log"],
+            telemetry.access_log == next_telemetry.access_log,
+        ),
     ];
     for (path, same) in parts {
         if same {

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::handover::RunDirError;
 use crate::base::report::Report;
+use crate::base::yaml::{self, Place};
+use crate::identity::OpenError;
 use crate::tls::TlsError;
 
 /// Why a gateway does not start; each says what to do.
@@ -12,25 +14,29 @@ use crate::tls::TlsError;
 pub enum StartError {
     #[error("the configuration has problems\n{0}")]
     Config(String),
-    #[error("identity: {0}")]
-    Identity(#[from] crate::identity::OpenError),
+    #[error("{0}: {1}")]
+    Identity(String, OpenError),
     #[error("redis: {0}")]
     Redis(#[from] crate::limit::OpenError),
+    #[error("redis.ca: {0}")]
+    RedisCa(TlsError),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
     #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]
     Dns(String),
-    #[error("server.run_dir: {0}")]
-    RunDir(#[from] RunDirError),
+    #[error("{0}: {1}")]
+    RunDir(String, RunDirError),
     #[error("`--upgrade` needs `server.run_dir`: two processes find each other there")]
     NoRunDir,
     #[error("can't watch the configuration: {0}")]
     Watch(std::io::Error),
-    #[error("tls: {0}")]
-    Tls(#[from] TlsError),
-    #[error("access log: {0}")]
-    AccessLog(std::io::Error),
-    #[error("can't listen on {address} ({purpose}): {why}")]
+    #[error("tracing: {0}")]
+    Tracing(std::io::Error),
+    #[error("tls of {0}: {1}")]
+    Tls(String, TlsError),
+    #[error("{0}: the access log can't be written: {1}")]
+    AccessLog(String, std::io::Error),
+    #[error("can't listen on {address}: {purpose}: {why}")]
     Listen {
         address: SocketAddr,
         purpose: String,
@@ -52,6 +58,44 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// A key and where it stands; one that was left out has its default, and no line.
+    pub(super) fn whereabouts(&self, key: &str, place: Place) -> String {
+        match &self.file {
+            Some(file) if place != Place::default() => {
+                format!("`{key}` ({}:{})", file.display(), place.line)
+            }
+            _ => format!("`{key}`"),
+        }
+    }
+
+    /// The same of a key by its path; one that was left out is looked for where it would stand.
+    fn at(&self, path: &[&str]) -> String {
+        self.whereabouts(&path.join("."), yaml::place_of(&self.source, path))
+    }
+
+    pub(super) fn run_dir(&self, why: RunDirError) -> StartError {
+        StartError::RunDir(self.at(&["server", "run_dir"]), why)
+    }
+
+    pub(super) fn tls(&self, why: TlsError) -> StartError {
+        StartError::Tls(self.at(&["listeners"]), why)
+    }
+
+    pub(super) fn access_log(&self, why: std::io::Error) -> StartError {
+        StartError::AccessLog(self.at(&["telemetry", "access_log", "to"]), why)
+    }
+
+    pub(super) fn identity(&self, why: OpenError) -> StartError {
+        let key: &[&str] = match &why {
+            OpenError::Key(_) => &["identity", "keys"],
+            OpenError::Store(_) | OpenError::Mysql(_) | OpenError::Prepare(_) => {
+                &["identity", "store"]
+            }
+            OpenError::Threads(_) => &["identity", "password", "workers"],
+        };
+        StartError::Identity(self.at(key), why)
+    }
+
     /// What only showed when the plan was made, such as a file that can't be used.
     pub(super) fn refuse(&self, report: Report) -> StartError {
         let file = self.file.as_deref().unwrap_or(Path::new("configuration"));

@@ -10,6 +10,7 @@ use crate::base::decode::{Decode, FromText, keys, mappings, words};
 use crate::base::report::Report;
 use crate::base::units::Share;
 use crate::base::yaml::{At, Node};
+use crate::telemetry::tracing::config::Tracing;
 
 keys! {
     #[derive(Default)]
@@ -19,12 +20,13 @@ keys! {
         /// One line of JSON a request.
         pub access_log: AccessLog = AccessLog::default(),
         /// Spans for an OpenTelemetry collector.
-        pub tracing: Option<Tracing>; unbuilt,
+        pub tracing: Option<Tracing>,
     }
 
     pub struct Log {
         /// The least severe messages that are written; `RUST_LOG` overrides it.
         pub level: Level = Log::default().level,
+        /// For people, or one JSON object a line.
         pub format: Format = Log::default().format,
     }
 
@@ -36,14 +38,8 @@ keys! {
         /// Request headers whose values are logged too.
         pub fields: Vec<FieldName> = AccessLog::default().fields,
     }
-
-    pub struct Tracing {
-        /// The collector's URL.
-        pub otlp: String,
-        pub sample: Share = Share(0.01),
-    }
 }
-mappings!(Telemetry, Log, AccessLog, Tracing);
+mappings!(Telemetry, Log, AccessLog);
 
 words! {
     pub enum Level {
@@ -120,12 +116,24 @@ impl Decode for Destination {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": ["string", "boolean"] })
+        // A bare `off` is a boolean to some editors as well.
+        json_schema!({
+            "anyOf": [{ "enum": ["stdout", "off", false] }, { "type": "string", "minLength": 1 }],
+        })
+    }
+
+    fn show(&self) -> serde_json::Value {
+        match self {
+            Self::Stdout => "stdout".into(),
+            Self::File(path) => path.display().to_string().into(),
+            Self::Off => "off".into(),
+        }
     }
 }
 
 impl FromText for FieldName {
     const EXPECTED: &'static str = "a header that may be logged";
+    const PATTERN: &'static str = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let name = HeaderName::try_from(text).map_err(|_| "not a header's name".to_owned())?;
@@ -195,11 +203,5 @@ access_log: { to: logs/access.json, sample: 10%, fields: [X-Tenant] }";
             assert!(problems[0].contains("never logged"), "{problems:?}");
         }
         assert_eq!(read("access_log: { fields: ['a b'] }").1.len(), 1);
-    }
-
-    #[test]
-    fn tracing_is_refused_until_it_is_built() {
-        let (_, problems) = read("tracing: { otlp: 'http://127.0.0.1:4318', sample: 1% }");
-        assert_eq!(problems, ["`tracing` is not built yet"]);
     }
 }

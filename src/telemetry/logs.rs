@@ -3,11 +3,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use env_logger::{Builder, WriteStyle, fmt::Formatter};
+use arc_swap::ArcSwap;
+use env_logger::{Builder, Logger, WriteStyle, fmt::Formatter};
 use log::kv::{Error, Key, Value, VisitSource};
-use log::{LevelFilter, Record, SetLoggerError};
+use log::{LevelFilter, Metadata, Record, SetLoggerError};
 
 use super::config::{Format, Log};
 use super::timestamp;
@@ -16,6 +18,50 @@ use super::timestamp;
 /// colour is for terminals without `NO_COLOR` only. Pingora speaks from `warn` up: at `info` it logs
 /// what a gateway's operator can't act on. Errors: there is a logger already.
 pub fn install(config: &Log) -> Result<(), SetLoggerError> {
+    log::set_logger(&Live)?;
+    adjust(config);
+    Ok(())
+}
+
+/// Puts another level or format in place, as a reload does.
+pub fn adjust(config: &Log) {
+    let logger = logger(config);
+    let level = logger.filter();
+    let current = CURRENT.get_or_init(|| ArcSwap::from_pointee(logger_off()));
+    current.store(logger.into());
+    log::set_max_level(level);
+}
+
+/// The process's logger: whatever is in place at the moment.
+struct Live;
+
+impl log::Log for Live {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        let current = CURRENT.get();
+        current.is_some_and(|current| current.load().enabled(metadata))
+    }
+
+    fn log(&self, record: &Record) {
+        if let Some(current) = CURRENT.get() {
+            current.load().log(record);
+        }
+    }
+
+    fn flush(&self) {
+        if let Some(current) = CURRENT.get() {
+            current.load().flush();
+        }
+    }
+}
+
+static CURRENT: OnceLock<ArcSwap<Logger>> = OnceLock::new();
+
+/// What is there until the first configuration is.
+fn logger_off() -> Logger {
+    Builder::new().filter_level(LevelFilter::Off).build()
+}
+
+fn logger(config: &Log) -> Logger {
     let mut builder = Builder::new();
     match std::env::var("RUST_LOG") {
         Ok(filters) if !filters.is_empty() => builder.parse_filters(&filters),
@@ -37,7 +83,7 @@ pub fn install(config: &Log) -> Result<(), SetLoggerError> {
             .write_style(WriteStyle::Never)
             .format(|out: &mut Formatter, record| json(out, now(), record)),
     };
-    builder.try_init()
+    builder.build()
 }
 
 /// `2026-01-02T03:04:05.678Z INFO  airside::server message key=value`. What may come from outside

@@ -1,11 +1,14 @@
-//! What the operator sees of the running gateway: the program's own log, the access log and the metrics.
+//! What the operator sees of the running gateway: the program's own log, the access log, the metrics and spans,
+//! and what became of refused requests.
 
 use jiff::Timestamp;
 
 pub mod access;
 pub mod config;
+pub mod denials;
 pub mod logs;
 pub mod metrics;
+pub mod tracing;
 
 /// A time for people and machines: RFC 3339 in UTC, to the millisecond.
 fn timestamp(unix_millis: u64) -> impl std::fmt::Display {

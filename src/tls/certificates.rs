@@ -1,7 +1,6 @@
 //! A listener's certificates: chosen by the name that a client asks for, and read again while connections
 //! live on.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,7 +33,7 @@ struct Set {
 }
 
 /// Tells a file from another under its name: device, inode, size, and when it was changed.
-type Stamp = (u64, u64, u64, i64, i64);
+pub(super) type Stamp = (u64, u64, u64, i64, i64);
 
 impl Certificates {
     /// Reads all files; `folder` is what relative paths are relative to. `now` is in seconds since 1970:
@@ -154,16 +153,19 @@ fn address(bytes: &[u8]) -> Option<String> {
 }
 
 fn stamps(files: &[(PathBuf, PathBuf)]) -> Vec<Option<Stamp>> {
-    let stamp = |metadata: Metadata| {
-        let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
-        (
-            metadata.dev(),
-            metadata.ino(),
-            metadata.len(),
-            seconds,
-            nanos,
-        )
-    };
     let all = files.iter().flat_map(|(cert, key)| [cert, key]);
-    all.map(|path| path.metadata().ok().map(stamp)).collect()
+    all.map(|path| stamp(path)).collect()
+}
+
+/// `None` where there is no such file.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = path.metadata().ok()?;
+    let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
+    Some((
+        metadata.dev(),
+        metadata.ino(),
+        metadata.len(),
+        seconds,
+        nanos,
+    ))
 }

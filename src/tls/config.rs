@@ -41,6 +41,7 @@ pub struct Name(pub String);
 
 impl FromText for Name {
     const EXPECTED: &'static str = "a name such as `partners.example.com`";
+    const PATTERN: &'static str = r"[A-Za-z0-9._:-]+";
 
     fn from_text(text: &str) -> Result<Self, String> {
         match ServerName::try_from(text) {

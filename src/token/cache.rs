@@ -19,6 +19,18 @@ pub struct TokenCache {
     pages: Box<[OnceLock<Box<[Set]>>]>,
     hits: Counter,
     misses: Counter,
+    evictions: Counter,
+}
+
+/// How a cache was used so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uses {
+    /// Tokens that were known.
+    pub hits: u64,
+    /// Tokens that were not, good ones and bad ones.
+    pub misses: u64,
+    /// Good tokens that had to make room for others.
+    pub evictions: u64,
 }
 
 #[derive(Default)]
@@ -62,6 +74,7 @@ impl TokenCache {
             pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
             hits: Counter::default(),
             misses: Counter::default(),
+            evictions: Counter::default(),
         }
     }
 
@@ -101,7 +114,7 @@ impl TokenCache {
         let Some(set) = self.set(tag, true) else {
             return;
         };
-        let worth = |slot: &&Slot| {
+        let worth = |slot: &Slot| {
             if slot.tag.load(Relaxed) == tag {
                 return 0;
             }
@@ -109,19 +122,26 @@ impl TokenCache {
             let live = entry
                 .as_ref()
                 .filter(|entry| entry.verified.life.ends() > now);
-            live.map_or(1, |_| slot.used.load(Relaxed).max(2))
+            live.map_or(EXPIRED, |_| slot.used.load(Relaxed).max(EXPIRED + 1))
         };
         // Two threads that choose at once may choose alike: then one token is verified once more.
-        if let Some(slot) = set.0.iter().min_by_key(worth) {
+        let ranked = set.0.iter().map(|slot| (worth(slot), slot));
+        if let Some((worth, slot)) = ranked.min_by_key(|(worth, _)| *worth) {
+            if worth > EXPIRED {
+                self.evictions.add(tag);
+            }
             slot.entry.store(Some(Entry { digest, verified }.into()));
             slot.used.store(now, Relaxed);
             slot.tag.store(tag, Relaxed);
         }
     }
 
-    /// How often a token was known, and how often it was not.
-    pub fn uses(&self) -> (u64, u64) {
-        (self.hits.sum(), self.misses.sum())
+    pub fn uses(&self) -> Uses {
+        Uses {
+            hits: self.hits.sum(),
+            misses: self.misses.sum(),
+            evictions: self.evictions.sum(),
+        }
     }
 
     fn set(&self, tag: u64, make: bool) -> Option<&Set> {
@@ -167,6 +187,8 @@ fn tag(digest: &Digest) -> u64 {
     u64::from_le_bytes(*first) | 1 << 63
 }
 
+/// What a slot is worth that holds nothing good any more; one that does is worth more.
+const EXPIRED: u64 = 1;
 const WAYS: usize = 4;
 /// A power of two, so that the tag's lowest bits choose.
 const SETS: usize = 8_192;

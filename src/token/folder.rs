@@ -40,6 +40,12 @@ impl KeyFolder {
         })
     }
 
+    /// The keys of a folder as it is: nothing is made or changed.
+    pub fn look_into(path: &Path) -> Result<Vec<SigningKey>, KeyError> {
+        let path = path.to_owned();
+        Self { path }.load()
+    }
+
     /// All keys, the oldest file first. Where there is none, one is made: whole, or not at all, and of
     /// several processes that start at once all end up with the same.
     pub fn load_or_create(&self, algorithm: Algorithm) -> Result<Vec<SigningKey>, KeyError> {

@@ -21,7 +21,7 @@ pub(super) mod claims;
 mod fetch;
 mod keeper;
 
-pub use keeper::{Source, keep};
+pub use keeper::{Keeper, Kept, Source};
 
 /// Verifies another issuer's tokens.
 #[derive(Debug)]

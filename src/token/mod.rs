@@ -26,11 +26,11 @@ mod verify;
 
 pub use api_key::{API_KEY_PREFIX, ApiKeyError, ApiKeyHash, ApiKeys, KnownKey};
 pub use bearer::{BearerError, Credential, X_API_KEY, bearer, credential, is_api_key};
-pub use cache::TokenCache;
+pub use cache::{TokenCache, Uses};
 pub use claim::{Claim, SignedClaims};
 pub use claims::{Claims, Kind, Principal};
 pub use folder::{KeyError, KeyFolder};
-pub use foreign::{ForeignVerifier, Source, keep};
+pub use foreign::{ForeignVerifier, Keeper, Kept, Source};
 pub use issuer::{Accepted, Issuer};
 pub use jwks::{JwkSet, JwksError, LeftOut};
 pub use keys::{KeyRing, KeySet};
@@ -38,7 +38,7 @@ pub use public::{Algorithm, VerifyKey};
 pub use revoked::{Revocation, Revocations, Revoked};
 pub use shared::SharedKey;
 pub use sign::{SignError, Signer, SigningKey};
-pub use verify::{TokenError, Verifier};
+pub use verify::{OWN_LEEWAY_SECONDS, TokenError, Verifier};
 
 /// Chooses the process's crypto backend for tokens, once; further calls change nothing. Without it the
 /// library picks by its compiled features and panics on the first token if another crate added a second.

@@ -12,6 +12,8 @@ use aws_lc_rs::signature::{
     RsaKeyPair, RsaPublicKeyComponents,
 };
 
+use serde::Serialize;
+
 use super::public::{Algorithm, Numbers, VerifyKey, base64};
 use super::{Claims, SharedKey};
 
@@ -92,8 +94,13 @@ impl SigningKey {
         })
     }
 
-    /// The token for these claims.
-    pub fn sign(&self, claims: &Claims) -> Result<String, SignError> {
+    /// A key that is kept nowhere, for tests of a configuration; `None` without randomness.
+    pub fn ephemeral() -> Option<Self> {
+        Self::generate(Algorithm::EdDsa).ok().map(|(key, _)| key)
+    }
+
+    /// The token for these claims: our own, or such as another issuer makes.
+    pub fn sign(&self, claims: &impl Serialize) -> Result<String, SignError> {
         let signature = |message: &[u8]| {
             let random = SystemRandom::new();
             match &*self.private {
@@ -142,7 +149,7 @@ impl fmt::Debug for SigningKey {
 /// Header, claims and their signature (RFC 7515 §7.1).
 pub(super) fn seal(
     header: &str,
-    claims: &Claims,
+    claims: &impl Serialize,
     signature: impl FnOnce(&[u8]) -> Result<Vec<u8>, Unspecified>,
 ) -> Result<String, SignError> {
     let claims = serde_json::to_vec(claims).map_err(|error| SignError(error.to_string()))?;

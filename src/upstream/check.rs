@@ -82,8 +82,9 @@ fn health(upstream: &Upstream, report: &mut Report) {
     let Some(At { value, place }) = &upstream.health else {
         return;
     };
-    if value.path.is_some() == value.tcp {
-        let message = "`health` asks in one way: give `path`, or `tcp: true`";
+    let ways = [value.path.is_some(), value.tcp, value.grpc];
+    if ways.iter().filter(|asked| **asked).count() != 1 {
+        let message = "`health` asks in one way: give `path`, `grpc: true`, or `tcp: true`";
         report.push(Problem::error(Code::Conflict, *place, message));
     }
     if let Some(path) = &value.path
@@ -91,7 +92,16 @@ fn health(upstream: &Upstream, report: &mut Report) {
     {
         let message = "`path` is asked by GET, which servers of gRPC do not answer";
         let problem = Problem::error(Code::Conflict, path.place, message);
-        report.push(problem.help("use `tcp: true`; gRPC's own health service is not asked yet"));
+        report.push(problem.help("use `grpc: true`, or `tcp: true`"));
+    }
+    if value.grpc && upstream.protocol == Protocol::Http1 {
+        let message = "`grpc: true` asks in HTTP/2, and `protocol` says `http1`";
+        let problem = Problem::error(Code::Conflict, *place, message);
+        report.push(problem.help("gRPC needs `protocol: grpc`"));
+    }
+    if let Some(service) = value.service.as_ref().filter(|_| !value.grpc) {
+        let message = "`service` has no meaning without `grpc: true`";
+        report.push(Problem::error(Code::Conflict, service.place, message));
     }
     positive(report, *place, "every", value.every);
     positive(report, *place, "timeout", value.timeout);

@@ -15,6 +15,7 @@ use super::lease::{Lease, Ticket};
 use super::members::{Members, Resolved};
 use super::settings::Settings;
 use super::tally::Tally;
+use crate::base::net::UNKNOWN;
 
 /// A compiled upstream.
 #[derive(Debug)]
@@ -194,6 +195,12 @@ impl Cluster {
         }
         self.pending.store(false, Ordering::Relaxed);
         changed
+    }
+
+    /// For those who send nothing: names that DNS was not asked for have an address all the same.
+    pub fn assume_resolved(&self) {
+        let names = self.settings.names();
+        self.resolve(names.map(|name| (name.to_owned(), vec![UNKNOWN])).collect());
     }
 
     /// What DNS said last.

@@ -16,6 +16,7 @@ use crate::tls;
 keys! {
     /// A service: one or more servers that answer alike.
     pub struct Upstream {
+        /// Its servers: addresses, or mappings with a `weight`.
         pub servers: At<Vec<At<Server>>>,
         /// How a server is chosen.
         pub balance: At<Balance> = At::new(Balance::LeastRequests, Place::default()),
@@ -27,11 +28,13 @@ keys! {
         pub ejection: Option<At<Ejection>>,
         /// Refuses at once while too many requests fail.
         pub breaker: Option<At<Breaker>>,
+        /// How long is waited for what.
         pub timeouts: At<Timeouts> = At::new(Timeouts::default(), Place::default()),
         /// Sends a request that failed once more, where that is safe.
         pub retry: Option<At<Retry>>,
         /// What the servers speak; `http2` without `tls` is h2c.
         pub protocol: Protocol = Protocol::Http1,
+        /// Speak TLS with the servers; `{}` verifies them by the system's authorities.
         pub tls: Option<At<tls::config::Upstream>>,
         /// Which `Host` the servers get: the client's, or their own name.
         pub host: Host = Host::Preserve,
@@ -48,9 +51,15 @@ keys! {
         pub path: Option<At<ProbePath>>,
         /// True: a connection is proof enough.
         pub tcp: bool = false,
+        /// True: gRPC's own health service is asked (`grpc.health.v1.Health/Check`).
+        pub grpc: bool = false,
+        /// Which service that is asked about; left out, the server as a whole.
+        pub service: Option<At<GrpcService>>,
         pub every: Duration = Duration::from_secs(5),
         pub timeout: Duration = Duration::from_secs(1),
+        /// So many failures in a row take a server out.
         pub unhealthy_after: Within<1, 100> = Within(3),
+        /// So many successes in a row let it in again.
         pub healthy_after: Within<1, 100> = Within(2),
     }
 
@@ -84,6 +93,7 @@ keys! {
     pub struct Retry {
         /// The first one included.
         pub attempts: Within<1, 10> = Within(2),
+        /// What counts as having failed.
         pub on: Vec<RetryOn> = vec![RetryOn::Connect],
         /// The share of the upstream's requests that may be sent again.
         pub budget: Share = Share(0.2),
@@ -144,6 +154,10 @@ pub enum Address {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbePath(pub String);
 
+/// A service's name as gRPC's health service knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrpcService(pub String);
+
 keys! {
     pub struct ServerKeys {
         pub address: At<Address>,
@@ -203,6 +217,7 @@ impl fmt::Display for Address {
 
 impl FromText for ProbePath {
     const EXPECTED: &'static str = "a path such as `/healthz`";
+    const PATTERN: &'static str = "/[!-~]*";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let fits = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -211,8 +226,19 @@ impl FromText for ProbePath {
     }
 }
 
+impl FromText for GrpcService {
+    const EXPECTED: &'static str = "a service such as `flights.v1.Flights`";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+            .ok_or_else(|| "it is empty, or not printable ASCII".to_owned())
+    }
+}
+
 impl FromText for Address {
     const EXPECTED: &'static str = "a server such as `127.0.0.1:3000` or `flights.internal:80`";
+    const PATTERN: &'static str = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]*[1-9][0-9]*";
 
     fn from_text(text: &str) -> Result<Self, String> {
         if let Ok(socket) = text.parse() {

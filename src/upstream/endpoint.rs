@@ -16,7 +16,7 @@ pub struct Endpoint {
     /// left out where it is HTTP's own.
     pub authority: HeaderValue,
     /// Whom a certificate must be for: the name, or else the address.
-    pub server: Box<str>,
+    pub server: Arc<str>,
     pub weight: u32,
     /// It outlives a reload and a new answer of DNS.
     pub standing: Arc<Standing>,

@@ -7,7 +7,7 @@
 //! | `members`, `endpoint`, `standing` | its servers at a moment; one server; how that one stands |
 //! | `balance`, `ring`, `key` | the choice of a server |
 //! | `breaker`, `budget`, `tally` | when nothing is sent, and when nothing is sent again; how often it was |
-//! | `names`, `resolve`, `probe`, `registry` | what goes on beside requests |
+//! | `names`, `resolve`, `probe`, `wellness`, `registry` | what goes on beside requests; the question of gRPC's probes |
 //! | `peer`, `transport`, `gate` | what Pingora is told; TLS and which HTTP; connections for WebSockets |
 
 pub mod balance;
@@ -31,6 +31,7 @@ pub mod settings;
 pub mod standing;
 pub mod tally;
 pub mod transport;
+mod wellness;
 
 pub use cluster::{Cluster, NoLease};
 pub use gate::Gate;

@@ -44,7 +44,9 @@ impl Cluster {
     /// The peer for a WebSocket, and the gate that its connection goes through.
     pub fn tunnel(&self, endpoint: &Endpoint, left: Option<Duration>) -> (HttpPeer, Arc<Gate>) {
         let patience = self.settings.timeouts.first_byte;
-        let gate = Arc::new(Gate::new(left.map_or(patience, |left| left.min(patience))));
+        let patience = left.map_or(patience, |left| left.min(patience));
+        let in_the_clear = self.settings.transport.tls().is_none();
+        let gate = Arc::new(Gate::new(patience, in_the_clear));
         let mut peer = self.peer(endpoint, left);
         // Each has a connection of its own: one from the pool would have gone through another's gate.
         peer.group_key = rand::rng().random();

@@ -8,7 +8,10 @@ use std::time::Duration;
 use http::{StatusCode, header};
 use pingora::connectors::http::Connector;
 use pingora::http::RequestHeader;
+use pingora::listeners::ALPN;
 use pingora::prelude::*;
+use pingora::protocols::http::client::HttpSession;
+use pingora::upstreams::peer::HttpPeer;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,6 +20,7 @@ use super::cluster::Cluster;
 use super::endpoint::Endpoint;
 use super::settings::{Health, Probe};
 use super::standing::Turn;
+use super::wellness;
 use crate::base::clock::Clock;
 
 /// Probes each server of an upstream at its own times, until it is dropped.
@@ -96,17 +100,19 @@ impl Asker {
                 Ok(status) => Some(format!("{path} answered {}", status.as_u16())),
                 Err(error) => Some(format!("{path} was not answered: {error}")),
             },
+            Probe::Grpc(service) => match self.wellness(endpoint, service).await {
+                Ok(fault) => fault,
+                Err(error) => Some(format!("its health service did not answer: {error}")),
+            },
         }
     }
 
     /// Asks as requests do, with the upstream's TLS and in its HTTP, on a connection of the probe's own.
     async fn status(&self, endpoint: &Endpoint, path: &str) -> Result<StatusCode> {
-        let mut peer = self.cluster.peer(endpoint, None);
-        // No other probe may use the connection.
-        peer.options.max_h2_streams = 1;
+        let peer = self.peer(endpoint);
         let mut request = RequestHeader::build("GET", path.as_bytes(), Some(3))?;
         request.insert_header(header::HOST, endpoint.authority.clone())?;
-        request.insert_header(header::USER_AGENT, "airside-probe")?;
+        request.insert_header(header::USER_AGENT, wellness::AGENT)?;
         let (mut session, _) = self.connector.get_http_session(&peer).await?;
         if session.as_http1().is_some() {
             request.insert_header(header::CONNECTION, "close")?;
@@ -117,6 +123,28 @@ impl Asker {
         let status = session.response_header().map(|head| head.status);
         session.shutdown().await;
         status.or_err(InvalidHTTPHeader, "no head")
+    }
+
+    /// Asks gRPC's health service. Brings what is wrong, by what it says.
+    async fn wellness(&self, endpoint: &Endpoint, service: &str) -> Result<Option<String>> {
+        let mut peer = self.peer(endpoint);
+        // It is always HTTP/2, also where requests may go without.
+        peer.options.alpn = ALPN::H2;
+        let (session, _) = self.connector.get_http_session(&peer).await?;
+        let HttpSession::H2(mut stream) = session else {
+            return Ok(Some("it does not speak HTTP/2".to_owned()));
+        };
+        let authority = endpoint.authority.clone();
+        let fault = wellness::ask(&mut stream, authority, service, self.health.timeout).await;
+        stream.shutdown();
+        fault
+    }
+
+    fn peer(&self, endpoint: &Endpoint) -> HttpPeer {
+        let mut peer = self.cluster.peer(endpoint, None);
+        // No other probe may use the connection.
+        peer.options.max_h2_streams = 1;
+        peer
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Probe {
     /// `GET` this path.
     Path(String),
     Tcp,
+    /// gRPC's health service is asked about this service, or, where it is empty, about the whole server.
+    Grpc(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,9 +145,11 @@ impl Settings {
 impl Health {
     fn new(keys: &config::Health) -> Self {
         Self {
-            probe: match &keys.path {
-                Some(path) => Probe::Path(path.value.0.clone()),
-                None => Probe::Tcp,
+            probe: match (&keys.path, &keys.service) {
+                (Some(path), _) => Probe::Path(path.value.0.clone()),
+                (None, Some(service)) => Probe::Grpc(service.value.0.clone()),
+                (None, None) if keys.grpc => Probe::Grpc(String::new()),
+                (None, None) => Probe::Tcp,
             },
             every: keys.every,
             timeout: keys.timeout,

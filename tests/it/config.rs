@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+use crate::schema::plain;
 use crate::support::edge;
 use crate::support::origin::Origin;
 
@@ -186,24 +187,6 @@ fn both_yaml_libraries_read_each_shipped_file_alike() {
         let ours = plain(&airside::base::yaml::read(&source).unwrap().value);
         let theirs: Value = serde_yaml::from_str(&source).unwrap();
         assert_eq!(ours, theirs, "{}", file.display());
-    }
-}
-
-fn plain(node: &airside::base::yaml::Node) -> Value {
-    use airside::base::yaml::Node;
-    match node {
-        Node::Null => Value::Null,
-        Node::Bool(value) => (*value).into(),
-        Node::Integer(value) => (*value).into(),
-        Node::Float(value) => (*value).into(),
-        Node::Text(text) => text.value.clone().into(),
-        Node::List(items) => items.iter().map(|item| plain(&item.value)).collect(),
-        Node::Map(entries) => {
-            let entries = entries
-                .iter()
-                .map(|(key, value)| (key.value.clone(), plain(&value.value)));
-            Value::Object(entries.collect())
-        }
     }
 }
 

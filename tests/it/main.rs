@@ -10,6 +10,7 @@
 
 mod access;
 mod access_log;
+mod admin;
 mod advice_model;
 mod alone;
 mod bytes;
@@ -18,6 +19,7 @@ mod connections;
 mod cors;
 mod crowd;
 mod docs;
+mod explain;
 mod forwarding;
 mod from_express;
 mod full_store;
@@ -40,9 +42,13 @@ mod routing;
 mod routing_model;
 mod safety;
 mod same_way;
+mod schema;
+mod scrape;
 mod servers;
 mod shell;
+mod shipped;
 mod slow;
+mod startup;
 mod store;
 #[expect(
     dead_code,
@@ -52,5 +58,6 @@ mod support;
 mod targets;
 mod tokens;
 mod tour;
+mod tracing;
 mod upgrade;
 mod upstreams;

@@ -11,6 +11,8 @@ use crate::support::raw::once;
 use crate::support::server::Airside;
 use crate::support::wait::wait_for;
 
+mod decided;
+
 /// The samples of a scrape, which must be well-formed.
 fn scrape(airside: &Airside) -> BTreeMap<String, f64> {
     let url = airside.admin_url("");

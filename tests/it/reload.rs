@@ -18,6 +18,7 @@ use crate::support::tls::Authority;
 use crate::support::wait::wait_for;
 
 mod kept;
+mod live;
 
 /// A configuration that answers `/which` with `word`, and whatever else `more` says.
 fn saying(word: &str, more: &str) -> String {
@@ -155,7 +156,11 @@ fn what_needs_a_restart_is_named_with_its_line_and_nothing_of_the_file_is_put_in
             "identity",
             4,
         ),
-        ("telemetry: { log: { level: debug } }", "telemetry", 4),
+        (
+            "telemetry: { access_log: { to: off } }",
+            "telemetry.access_log",
+            4,
+        ),
     ] {
         airside.write_config(&saying("two", more));
         let (status, body) = reload(&airside);

@@ -69,7 +69,11 @@ impl<T: Decode> Decode for Table<T> {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": T::schema(generator) })
+        json_schema!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[A-Za-z0-9_.-]{1,64}$" },
+            "additionalProperties": T::schema(generator),
+        })
     }
 }
 
@@ -111,7 +115,7 @@ impl<T: Decode> Decode for Pairs<T> {
     }
 }
 
-/// A list whose wrong items are left out, so that the others are still looked at.
+/// A list with something in it, whose wrong items are left out, so that the others are still looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entries<T>(pub Vec<T>);
 
@@ -129,8 +133,11 @@ impl<T: Decode> Decode for Entries<T> {
         ))
     }
 
+    /// One of these lists that is empty is wrong: nobody could come in, or nothing would be done.
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        Vec::<T>::schema(generator)
+        let mut schema = Vec::<T>::schema(generator);
+        schema.insert("minItems".into(), 1.into());
+        schema
     }
 }
 

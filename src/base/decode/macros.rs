@@ -44,15 +44,31 @@ macro_rules! keys {
                 generator: &mut schemars::SchemaGenerator,
             ) -> Vec<(&'static str, schemars::Schema, bool)> {
                 vec![$({
-                    let mut schema = <$type as $crate::base::decode::Decode>::schema(generator);
-                    let doc = concat!("" $(, $doc)*).trim();
-                    if !doc.is_empty() {
-                        schema.insert("description".into(), doc.into());
-                    }
                     let default: Option<$type> =
                         $crate::base::decode::keys!(@default $type $(, $default)?);
+                    let shown = default.as_ref().map($crate::base::decode::Decode::show);
+                    let schema = $crate::base::decode::property(
+                        <$type as $crate::base::decode::Decode>::schema(generator),
+                        concat!("" $(, $doc)*).trim(),
+                        shown.unwrap_or_default(),
+                    );
+                    $(
+                        let _ = stringify!($unbuilt);
+                        let schema = $crate::base::decode::unbuilt(schema);
+                    )?
                     ($crate::base::decode::keys!(@name $field), schema, default.is_none())
                 }),*]
+            }
+
+            fn shown(&self) -> serde_json::Value {
+                let mut shown = serde_json::Map::new();
+                $({
+                    let value = $crate::base::decode::Decode::show(&self.$field);
+                    if !value.is_null() {
+                        shown.insert($crate::base::decode::keys!(@name $field).to_owned(), value);
+                    }
+                })*
+                shown.into()
             }
         }
     )*};
@@ -82,6 +98,10 @@ macro_rules! mappings {
             fn schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 let properties = <Self as $crate::base::decode::Keys>::properties(generator);
                 $crate::base::decode::object(properties)
+            }
+
+            fn show(&self) -> serde_json::Value {
+                $crate::base::decode::Keys::shown(self)
             }
         }
     )*};
@@ -132,7 +152,13 @@ macro_rules! words {
             }
 
             fn schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "enum": Self::WORDS })
+                let words = [$(($word, { let marks: &[&str] = &[$(stringify!($unbuilt))?]; marks.is_empty() })),*];
+                let words = words.iter().filter(|(_, built)| *built);
+                $crate::base::decode::words_of(&words.map(|(word, _)| *word).collect::<Vec<_>>())
+            }
+
+            fn show(&self) -> serde_json::Value {
+                self.word().into()
             }
         }
     )*};

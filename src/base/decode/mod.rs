@@ -1,7 +1,8 @@
 //! From nodes to types: strict, and all problems at once. `keys!` declares a mapping's keys together
 //! with their types, defaults and documentation; the reader and the JSON Schema both come from it.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
 
 use crate::base::report::{Code, Problem, Report, choices};
 use crate::base::yaml::{At, Node, Place, Text};
@@ -9,10 +10,14 @@ use crate::base::yaml::{At, Node, Place, Text};
 mod collections;
 mod macros;
 mod scalars;
+mod schema;
 mod within;
 
 pub use collections::{Entries, Pairs, Section, Table};
 pub(crate) use macros::{keys, mappings, words};
+pub use schema::{
+    REFERENCE, exactly_one, narrow, object, property, unbuilt, whole_number, words as words_of,
+};
 pub use within::Within;
 
 /// A type that the configuration can hold.
@@ -27,6 +32,11 @@ pub trait Decode: Sized {
 
     /// The JSON Schema of what `decode` takes.
     fn schema(generator: &mut SchemaGenerator) -> Schema;
+
+    /// The value as it would be written, for defaults in the schema; null where it is not told.
+    fn show(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// A type that is written as one string, such as `10s` or `10.0.0.0/8`.
@@ -38,6 +48,11 @@ pub trait FromText: Sized {
 
     /// Errors: a clause that completes "… is not a duration: ".
     fn from_text(text: &str) -> Result<Self, String>;
+
+    /// The text that `from_text` makes this of, for defaults in the schema.
+    fn to_text(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A group of keys in a mapping: a whole one, or one of several that a mapping is made of.
@@ -49,6 +64,9 @@ pub trait Keys: Sized {
 
     /// Name, schema and "needed" of each key.
     fn properties(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema, bool)>;
+
+    /// The mapping as it would be written, for defaults in the schema.
+    fn shown(&self) -> Value;
 }
 
 /// The entries of a mapping whose keys are being taken.
@@ -142,25 +160,6 @@ impl<'a> Fields<'a> {
 pub fn mapping<T: Keys>(node: &At<Node>, report: &mut Report) -> Option<T> {
     let mut fields = Fields::open(node, &[T::NAMES], report)?;
     T::take(&mut fields, report)
-}
-
-/// The schema of a mapping with these properties.
-pub fn object(properties: Vec<(&'static str, Schema, bool)>) -> Schema {
-    let needed = properties.iter().filter(|(_, _, needed)| *needed);
-    let required: Vec<_> = needed.map(|(name, _, _)| *name).collect();
-    let properties: serde_json::Map<_, _> = properties
-        .into_iter()
-        .map(|(name, schema, _)| (name.to_owned(), schema.to_value()))
-        .collect();
-    let mut schema = json_schema!({
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": false,
-    });
-    if !required.is_empty() {
-        schema.insert("required".into(), required.into());
-    }
-    schema
 }
 
 /// "`x` is not built yet": part of the grammar whose feature this version does not have.

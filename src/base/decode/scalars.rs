@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::Value;
 
+use super::schema::{self, REFERENCE};
 use super::{Decode, FromText, text, wrong_type};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node, Place};
@@ -25,13 +27,12 @@ impl<T: FromText> Decode for T {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        let mut schema = json_schema!({ "type": "string", "description": T::EXPECTED });
-        if !T::PATTERN.is_empty() {
-            // What `${…}` brings is checked when it is known.
-            let pattern = format!(r"^(?:{})$|\$\{{", T::PATTERN);
-            schema.insert("pattern".into(), pattern.into());
-        }
-        schema
+        let fits = |text: &str| T::from_text(text).is_ok();
+        schema::text(T::EXPECTED, T::PATTERN, fits)
+    }
+
+    fn show(&self) -> Value {
+        self.to_text().into()
     }
 }
 
@@ -42,6 +43,10 @@ impl Decode for String {
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": ["string", "integer"] })
+    }
+
+    fn show(&self) -> Value {
+        self.as_str().into()
     }
 }
 
@@ -59,7 +64,11 @@ impl Decode for bool {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "boolean" })
+        json_schema!({ "type": ["boolean", "string"], "pattern": REFERENCE })
+    }
+
+    fn show(&self) -> Value {
+        (*self).into()
     }
 }
 
@@ -83,7 +92,12 @@ macro_rules! numbers {
             }
 
             fn schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "integer", "minimum": 0 })
+                let most = u64::try_from(Self::MAX).unwrap_or(u64::MAX);
+                schema::whole_number(0, most.min(i64::MAX as u64))
+            }
+
+            fn show(&self) -> Value {
+                (*self).into()
             }
         }
     )*};
@@ -103,6 +117,10 @@ impl<T: Decode> Decode for At<T> {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         T::schema(generator)
     }
+
+    fn show(&self) -> Value {
+        self.value.show()
+    }
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -116,6 +134,10 @@ impl<T: Decode> Decode for Option<T> {
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         T::schema(generator)
+    }
+
+    fn show(&self) -> Value {
+        self.as_ref().map(T::show).unwrap_or_default()
     }
 }
 
@@ -137,6 +159,10 @@ impl<T: Decode> Decode for Vec<T> {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "array", "items": T::schema(generator) })
     }
+
+    fn show(&self) -> Value {
+        self.iter().map(T::show).collect()
+    }
 }
 
 impl FromText for Duration {
@@ -146,20 +172,31 @@ impl FromText for Duration {
     fn from_text(text: &str) -> Result<Self, String> {
         crate::base::units::duration(text)
     }
+
+    fn to_text(&self) -> Option<String> {
+        Some(crate::base::units::show_duration(*self))
+    }
 }
 
 impl FromText for std::net::SocketAddr {
     const EXPECTED: &'static str =
         "an address with a port, such as `127.0.0.1:3001` or `[::1]:3001`";
+    const PATTERN: &'static str =
+        r"([0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]{1,5}|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5}";
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()
             .map_err(|_| "it is not an IP address and a port".to_owned())
     }
+
+    fn to_text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
 }
 
 impl FromText for ipnet::IpNet {
     const EXPECTED: &'static str = "a network such as `10.0.0.0/8` or an address";
+    const PATTERN: &'static str = r"([0-9]{1,3}\.){3}[0-9]{1,3}(/([0-9]|[12][0-9]|3[0-2]))?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(/[0-9]{1,3})?";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let address = text.parse::<std::net::IpAddr>().map(Self::from);

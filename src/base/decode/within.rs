@@ -1,8 +1,9 @@
 //! Numbers with bounds.
 
-use schemars::{Schema, SchemaGenerator, json_schema};
+use schemars::{Schema, SchemaGenerator};
+use serde_json::Value;
 
-use super::Decode;
+use super::{Decode, whole_number};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node};
 
@@ -22,6 +23,10 @@ impl<const LOW: u32, const HIGH: u32> Decode for Within<LOW, HIGH> {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": LOW, "maximum": HIGH })
+        whole_number(LOW.into(), HIGH.into())
+    }
+
+    fn show(&self) -> Value {
+        self.0.into()
     }
 }

@@ -41,6 +41,10 @@ impl FromText for RoleName {
             None => Ok(Self(text.to_owned())),
         }
     }
+
+    fn to_text(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
 }
 
 impl fmt::Display for RoleName {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::mysql::Mysql;
-use crate::base::decode::{Decode, Within, text};
+use crate::base::decode::{Decode, Within, text, whole_number};
 use crate::base::report::{Code, Problem, Report};
 use crate::base::yaml::{At, Node};
 
@@ -60,7 +60,21 @@ impl Decode for StoreAddress {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^(sqlite:.+|mysql://.+)$|\$\{" })
+        json_schema!({
+            "type": "string",
+            "description": STORES,
+            "pattern": r"^(sqlite:.+|mysql://[^/]+/.+)$|\$\{",
+            "examples": ["sqlite:data/airside.db", "mysql://airside:${env:DB_PASSWORD}@db.internal/airside?require_ssl=true"],
+        })
+    }
+
+    /// Of MySQL nothing is told: an address may hold a password.
+    fn show(&self) -> serde_json::Value {
+        match self {
+            Self::SqliteFile(path) => format!("sqlite:{}", path.display()).into(),
+            Self::SqliteMemory => "sqlite::memory:".into(),
+            Self::Mysql(_) => serde_json::Value::Null,
+        }
     }
 }
 
@@ -74,7 +88,14 @@ impl Decode for Workers {
     }
 
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1, "maximum": 256 }] })
+        json_schema!({ "anyOf": [{ "const": "auto" }, whole_number(1, 256)] })
+    }
+
+    fn show(&self) -> serde_json::Value {
+        match self {
+            Self::Auto => "auto".into(),
+            Self::Threads(count) => (*count).into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderName;
 use axum::http::request::Parts;
@@ -24,14 +25,15 @@ impl<S: Sync> FromRequestParts<S> for Client {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>();
-        let proxies = parts.extensions.get::<Arc<Networks>>();
+        let proxies = parts.extensions.get::<Arc<ArcSwap<Networks>>>();
         let lines = parts.headers.get_all(&X_FORWARDED_FOR).iter();
         let lines: Vec<_> = lines.map(|line| line.as_bytes()).collect();
         Ok(Self(match peer {
             Some(peer) if !peer.is_this_machine => peer.address,
             _ => {
                 let here = peer.map_or(net::UNKNOWN, |peer| peer.address);
-                behind_gateway(here, &lines, proxies.map(Arc::as_ref))
+                let proxies = proxies.map(|proxies| proxies.load());
+                behind_gateway(here, &lines, proxies.as_deref().map(Arc::as_ref))
             }
         }))
     }

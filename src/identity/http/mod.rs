@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::middleware::from_fn;
 use axum::{Extension, Router};
 use utoipa_axum::router::OpenApiRouter;
@@ -39,7 +40,7 @@ use document::Document;
 use time::Time;
 
 /// `proxies` are those whose word on a client's address is taken.
-pub(super) fn router(service: Arc<Service>, proxies: Networks) -> Router {
+pub(super) fn router(service: Arc<Service>, proxies: Arc<ArcSwap<Networks>>) -> Router {
     let (router, described) = OpenApiRouter::with_openapi(document::begin())
         .routes(routes!(signup::create))
         .routes(routes!(signin::create))
@@ -67,7 +68,7 @@ pub(super) fn router(service: Arc<Service>, proxies: Networks) -> Router {
     router
         .layer(Extension(Document::of(described)))
         .layer(from_fn(answer::finish))
-        .layer(Extension(Arc::new(proxies)))
+        .layer(Extension(proxies))
         .with_state(service)
 }
 

@@ -1,5 +1,7 @@
 //! Each endpoint's success, and each of its refusals with status and code.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -10,7 +12,6 @@ use tower::ServiceExt;
 use crate::base::clock::Clock;
 use crate::base::decode::Within;
 use crate::base::decode::{Decode, FromText};
-use crate::base::networks::Networks;
 use crate::base::report::Report;
 use crate::base::yaml;
 use crate::identity::role::RoleName;
@@ -61,7 +62,7 @@ fn site_with(yaml: &str) -> Site {
     let clock = Clock::at(NOW);
     let identity = Identity::open(&config, folder.path(), clock.clone()).unwrap();
     Site {
-        router: identity.router(Networks::default()),
+        router: identity.router(Arc::default()),
         identity,
         config,
         clock,

@@ -2,7 +2,13 @@
 
 use std::fmt;
 
-use super::{AcceptedPassword, PlainPassword};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::error::Unspecified;
+use base64::Engine;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::NO_PAD;
+
+use super::{AcceptedPassword, PlainPassword, rounds};
 
 /// A bcrypt hash, its cost within the cap. Ours are `$2b$`. `$2a$` and `$2y$`, as older libraries and PHP write
 /// them, are the same computation under another name. `$2x$` marks hashes of a faulty one, in which different
@@ -56,8 +62,14 @@ impl PasswordHash {
     }
 
     /// Takes some 0.2 s at cost 12. Errors: the system's randomness failed.
-    pub(super) fn of(password: &AcceptedPassword, cost: u32) -> Result<Self, bcrypt::BcryptError> {
-        bcrypt::non_truncating_hash(&password.0, cost).map(Self)
+    pub(super) fn of(password: &AcceptedPassword, cost: u32) -> Result<Self, Unspecified> {
+        let mut salt = [0; 16];
+        aws_lc_rs::rand::fill(&mut salt)?;
+        let tail = BASE64.encode(rounds::bcrypt(cost, &salt, &password.0));
+        Ok(Self(format!(
+            "{OURS}{cost:02}${}{tail}",
+            BASE64.encode(salt)
+        )))
     }
 
     /// A hash that no password is known for; checking against it takes as long as any of this cost.
@@ -71,11 +83,18 @@ impl PasswordHash {
             Some(text) => (text, true),
             None => ("-", false),
         };
-        let fits = bcrypt::non_truncating_verify(text, &self.0).unwrap_or_else(|error| {
-            log::error!("a password's hash can't be checked: {error}");
-            false
-        });
-        fits && possible
+        let parts = match self.0.parse::<bcrypt::HashParts>() {
+            Ok(parts) => parts,
+            Err(error) => {
+                log::error!("a password's hash can't be checked: {error}");
+                return false;
+            }
+        };
+        let computed = BASE64.encode(rounds::bcrypt(self.cost(), &parts.get_salt_raw(), text));
+        // After `$2b$NN$` and the salt's 22 characters.
+        let kept = self.0.get(29..).unwrap_or_default();
+        let same = verify_slices_are_equal(computed.as_bytes(), kept.as_bytes());
+        same.is_ok() && possible
     }
 }
 
@@ -86,6 +105,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(&base64::alphabet::BCRYPT, NO_PAD);
 const OURS: &str = "$2b$";
 const FORMS: [&str; 3] = [OURS, "$2a$", "$2y$"];
 /// bcrypt's own least.

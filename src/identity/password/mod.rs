@@ -32,6 +32,7 @@ use super::email::EmailKey;
 mod common;
 mod hash;
 mod pool;
+mod rounds;
 
 pub use hash::{PasswordHash, UnusableHash};
 pub use pool::{Checked, PasswordPool, Place};

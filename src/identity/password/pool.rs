@@ -167,9 +167,9 @@ fn estimate(cost: u32) -> Duration {
     began.elapsed() * 2_u32.saturating_pow(cost.saturating_sub(LEAST_COST))
 }
 
-/// A thread that hashes gives way to those that forward requests: it runs where a core has nothing else to do,
-/// and is put aside the moment that one of them wakes. A nice value is not enough: what runs keeps its core
-/// for some milliseconds.
+/// A thread that hashes gives way to those that forward requests: it runs where a core has nothing else to do.
+/// That is half of it: what runs keeps its core for some milliseconds, whoever wakes, unless it offers it, which
+/// the computation does between its rounds.
 fn step_back() {
     #[cfg(target_os = "linux")]
     {

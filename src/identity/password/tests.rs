@@ -46,6 +46,7 @@ async fn a_hash_fits_its_password_and_no_other() {
     let longest = "y".repeat(71);
     let hash = pool.hash(accept(&longest).unwrap()).await.unwrap();
     assert!(hash.as_str().starts_with("$2b$10$"));
+    assert!(bcrypt::verify(&longest, hash.as_str()).unwrap());
     let fits = async |text: &str| {
         let plain = PlainPassword::new(text);
         check(&pool, plain, Some(hash.clone())).await

@@ -10,7 +10,7 @@ use super::{Admin, Service};
 use crate::identity::config::{AccessToken, Key};
 use crate::identity::refused::Refused;
 use crate::identity::rotation::{KeyChange, KeyState, Own, Step, StoredKey};
-use crate::identity::store::{Actor, Source};
+use crate::identity::store::{Actor, Source, StoreError};
 use crate::token::{
     KeyError, KeyFolder, KeyRing, KeySet, SharedKey, Signer, SigningKey, VerifyKey,
 };
@@ -44,6 +44,27 @@ pub enum NotRotated {
     Already(String),
     #[error(transparent)]
     Key(#[from] KeyError),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+}
+
+/// Why a key is not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRetired {
+    #[error(
+        "`HS256` has no keys to retire: its one key is `identity.access_token.secret`; change that \
+         everywhere at once, which ends every token in use"
+    )]
+    Shared,
+    #[error("no key is called `{0}`: see `airside keys list`")]
+    Unknown(String),
+    #[error("the key {0} is retired already")]
+    Already(String),
+    #[error(
+        "the key {0} is the only one to sign with: make another by `airside keys rotate`, wait until \
+         `airside keys list` calls it active, some five seconds, and retire this one then"
+    )]
+    Last(String),
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -154,6 +175,46 @@ impl Service {
         let kid = key.kid().to_owned();
         pairs.own.keys.insert(kid.clone(), key);
         Ok(kid)
+    }
+
+    /// Ends a key and every token that it has signed, here and at all gateways within a second. One must stay
+    /// for this gateway to sign with, where it is one of its own.
+    pub async fn retire_key(&self, kid: &str, by: Admin) -> Result<(), NotRetired> {
+        let pairs = self.keys.pairs.as_ref().ok_or(NotRetired::Shared)?;
+        let mut pairs = pairs.lock().await;
+        let all = self.store.signing_keys(true).await.map_err(Refused::from)?;
+        let named = |why: fn(String) -> NotRetired| why(kid.to_owned());
+        let Some(key) = all.iter().find(|key| key.kid() == kid) else {
+            return Err(named(NotRetired::Unknown));
+        };
+        if key.state() == KeyState::Retired {
+            return Err(named(NotRetired::Already));
+        }
+        let own = &pairs.own.keys;
+        let signs =
+            |key: &StoredKey| key.state() == KeyState::Active && own.contains_key(key.kid());
+        if signs(key) && !all.iter().any(|other| other.kid() != kid && signs(other)) {
+            return Err(named(NotRetired::Last));
+        }
+        let end = KeyChange::End {
+            kid: kid.to_owned(),
+        };
+        let origin = self.origin(by.0, Source::default());
+        match self.store.change_key(end, origin).await {
+            Ok(true) => {}
+            Ok(false) => return Err(named(NotRetired::Already)),
+            Err(StoreError::LastKey) => return Err(named(NotRetired::Last)),
+            Err(error) => return Err(Refused::from(error).into()),
+        }
+        let stored = self
+            .store
+            .signing_keys(false)
+            .await
+            .map_err(Refused::from)?;
+        self.keys
+            .take(&mut pairs, &stored, self.clock.monotonic_millis());
+        self.drop_retired(&mut pairs, &stored).await?;
+        Ok(())
     }
 
     /// All keys that there ever were, the oldest first; none where a secret is shared.

@@ -150,7 +150,7 @@ pub trait UserStore: Send + Sync {
     /// Signing keys by the time of their publication; those that are retired only where asked for.
     async fn signing_keys(&self, retired: bool) -> Result<Vec<StoredKey>, StoreError>;
 
-    /// Changes a signing key's state. `false`: it was so already, by whomever.
+    /// Changes a signing key's state. `false`: it was so already, by whomever. Errors: `LastKey`.
     async fn change_key(&self, change: KeyChange, origin: Origin) -> Result<bool, StoreError>;
 
     /// Counts an attempt at a password as being made, before it is: of many at once no more are granted than
@@ -278,6 +278,8 @@ pub enum StoreError {
     RoleInUse,
     #[error("this is the last admin")]
     LastAdmin,
+    #[error("no other key is active")]
+    LastKey,
     /// The store answers, and can keep nothing more; the cause is for the log.
     #[error("the store is full: {0}")]
     Full(String),
@@ -285,6 +287,9 @@ pub enum StoreError {
     #[error("the store is not available: {0}")]
     Unavailable(String),
 }
+
+/// Of a key that was ended, in the audit log.
+const AT_ONCE: &str = "at once";
 
 impl Action {
     fn word(self) -> &'static str {

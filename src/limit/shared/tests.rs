@@ -1,7 +1,9 @@
-//! The scripts on a real server, against the arithmetic that counts on one node.
+//! The scripts on a real server, Redis and Valkey, against the arithmetic that counts on one node.
 
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command as Program, Stdio};
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use proptest::prelude::*;
@@ -13,6 +15,32 @@ use crate::base::decode::Decode;
 use crate::base::report::Report;
 use crate::base::yaml;
 
+/// Runs each case on each of the servers.
+macro_rules! on_each_server {
+    ($($case:ident)*) => {
+        mod on_redis {
+            $(#[test]
+            fn $case() {
+                super::$case(super::Site::start("redis-server".into()));
+            })*
+        }
+
+        mod on_valkey {
+            $(#[test]
+            fn $case() {
+                super::$case(super::Site::start(super::valkey_server().clone()));
+            })*
+        }
+    };
+}
+
+on_each_server! {
+    windows_are_decided_as_on_one_node
+    buckets_are_decided_as_on_one_node
+    a_call_that_is_taken_back_leaves_nothing_and_no_key_is_for_ever
+    a_failure_is_debt_and_a_hold_whose_gateway_is_gone_becomes_one
+}
+
 /// A server of the test's own, and a store that is it.
 struct Site {
     child: Child,
@@ -23,18 +51,18 @@ struct Site {
 }
 
 impl Site {
-    fn start() -> Self {
+    fn start(server: PathBuf) -> Self {
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address: SocketAddr = free.local_addr().unwrap();
         drop(free);
         let folder = tempfile::tempdir().unwrap();
-        let child = std::process::Command::new("redis-server")
+        let child = Program::new(server)
             .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
             .args(["--save", "", "--dir"])
             .arg(folder.path())
             .stdout(Stdio::null())
             .spawn()
-            .expect("redis-server; scripts/install-test-deps installs it");
+            .expect("a server; scripts/install-test-deps installs it");
         let url = format!("redis://{address}/0");
         let client = redis::Client::open(&*url).unwrap();
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -44,7 +72,7 @@ impl Site {
                 Err(error) => assert!(Instant::now() < deadline, "{error}"),
             }
         };
-        let store = Store::start(&url, Duration::from_secs(5)).unwrap();
+        let store = Store::start(&url, Duration::from_secs(5), None).unwrap();
         Self {
             child,
             _folder: folder,
@@ -100,6 +128,24 @@ impl Drop for Site {
     }
 }
 
+/// Where `scripts/install-test-deps` puts it; the script is run where it is missing.
+fn valkey_server() -> &'static PathBuf {
+    static SERVER: OnceLock<PathBuf> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        // `…/debug/deps/airside-…` lies three folders below where builds go.
+        let program = std::env::current_exe().unwrap();
+        let builds = program.ancestors().nth(3).unwrap();
+        let server = builds.join("test-python/bin/valkey-server");
+        if !server.exists() {
+            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-test-deps");
+            let mut install = Program::new("sh");
+            install.arg(script).env("CARGO_TARGET_DIR", builds);
+            assert!(install.status().unwrap().success(), "{script} has failed");
+        }
+        server
+    })
+}
+
 fn check<S: Strategy>(strategy: S, test: impl Fn(S::Value)) {
     let config = Config {
         failure_persistence: None,
@@ -119,9 +165,8 @@ fn rates() -> impl Strategy<Value = (u32, u64)> {
     (count, width)
 }
 
-#[test]
-fn windows_are_decided_as_on_one_node() {
-    let site = std::cell::RefCell::new(Site::start());
+fn windows_are_decided_as_on_one_node(site: Site) {
+    let site = std::cell::RefCell::new(site);
     let shares = (0..=1_000_u64, 0..=1_000_u64, 0..=3_u64, 0..=1_usize);
     check(
         (rates(), shares),
@@ -187,9 +232,8 @@ fn windows_are_decided_as_on_one_node() {
     );
 }
 
-#[test]
-fn buckets_are_decided_as_on_one_node() {
-    let site = std::cell::RefCell::new(Site::start());
+fn buckets_are_decided_as_on_one_node(site: Site) {
+    let site = std::cell::RefCell::new(site);
     let shares = (
         0..=1_000_u128,
         0..=1_000_u64,
@@ -228,9 +272,7 @@ fn buckets_are_decided_as_on_one_node() {
     );
 }
 
-#[test]
-fn a_call_that_is_taken_back_leaves_nothing_and_no_key_is_for_ever() {
-    let mut site = Site::start();
+fn a_call_that_is_taken_back_leaves_nothing_and_no_key_is_for_ever(mut site: Site) {
     for (number, source) in [
         "{ rate: 3/1h }",
         "{ rate: 3/1h, per_role: { gold: 9/2h } }",
@@ -262,9 +304,7 @@ fn a_call_that_is_taken_back_leaves_nothing_and_no_key_is_for_ever() {
     }
 }
 
-#[test]
-fn a_failure_is_debt_and_a_hold_whose_gateway_is_gone_becomes_one() {
-    let mut site = Site::start();
+fn a_failure_is_debt_and_a_hold_whose_gateway_is_gone_becomes_one(mut site: Site) {
     let shared = site.shared("{ rate: 3/1h, algorithm: token_bucket, count: failures }");
     for left in [2, 1, 0] {
         let (decision, taken) = site.take(&shared, "k");

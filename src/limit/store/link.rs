@@ -5,21 +5,34 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, ConnectionAddr};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
-use super::{Command, Line};
+use super::{Command, Line, OpenError};
 
 /// Who keeps the connection.
 pub(super) struct Link {
     pub client: redis::Client,
+    pub tls: Option<Tls>,
     /// Without user and password.
     pub address: String,
     pub line: Arc<Line>,
     pub timeout: Duration,
     pub probe: fn() -> Command,
+}
+
+/// TLS to one server, whose certificate must bear its name.
+pub(super) struct Tls {
+    connector: TlsConnector,
+    host: String,
+    port: u16,
+    name: ServerName<'static>,
 }
 
 impl Link {
@@ -64,10 +77,16 @@ impl Link {
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
-        let connection = connection.await.map_err(|error| error.to_string())?;
+        let client = &self.client;
+        let connection = match &self.tls {
+            None => client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await
+                .map_err(|error| error.to_string())?,
+            Some(tls) => tokio::time::timeout(CONNECT, tls.connect(client, config))
+                .await
+                .map_err(|_| format!("no connection within {CONNECT:?}"))??,
+        };
         let probe = (self.probe)();
         // The first run may have to bring the script.
         probe.run(&connection, CONNECT).await?;
@@ -103,6 +122,46 @@ impl Link {
                 }
             }
         }
+    }
+}
+
+impl Tls {
+    pub(super) fn to(
+        address: &ConnectionAddr,
+        config: Arc<ClientConfig>,
+    ) -> Result<Self, OpenError> {
+        let ConnectionAddr::Tcp(host, port) = address else {
+            return Err(OpenError::Address);
+        };
+        let name = ServerName::try_from(host.clone()).map_err(|_| OpenError::Address)?;
+        Ok(Self {
+            connector: config.into(),
+            host: host.clone(),
+            port: *port,
+            name,
+        })
+    }
+
+    /// Errors: why there is no connection, for the log.
+    async fn connect(
+        &self,
+        client: &redis::Client,
+        config: AsyncConnectionConfig,
+    ) -> Result<MultiplexedConnection, String> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        // Calls are short, and each waits for its answer.
+        stream
+            .set_nodelay(true)
+            .map_err(|error| error.to_string())?;
+        let stream = self.connector.connect(self.name.clone(), stream).await;
+        let stream = stream.map_err(|error| format!("TLS: {error}"))?;
+        let settings = client.get_connection_info().redis_settings();
+        let connection = MultiplexedConnection::new_with_config(settings, stream, config).await;
+        let (connection, driver) = connection.map_err(|error| error.to_string())?;
+        // It ends with the last that holds the connection.
+        tokio::spawn(driver);
+        Ok(connection)
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use schemars::{Schema, SchemaGenerator};
+use serde_json::json;
 
 use super::Origin;
 use crate::base::decode::{self, Decode, FromText, keys};
@@ -41,7 +42,14 @@ impl Decode for Cors {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(<Self as decode::Keys>::properties(generator))
+        let schema = decode::object(<Self as decode::Keys>::properties(generator));
+        let mut schema = decode::narrow(schema, "origins", json!({ "minItems": 1 }));
+        let credentials = json!({ "properties": { "credentials": { "const": true } }, "required": ["credentials"] });
+        let named =
+            json!({ "properties": { "origins": { "not": { "contains": { "const": "*" } } } } });
+        schema.insert("if".into(), credentials);
+        schema.insert("then".into(), named);
+        schema
     }
 }
 
@@ -96,6 +104,7 @@ impl Cors {
 
 impl FromText for Field {
     const EXPECTED: &'static str = "a header's name or `*`";
+    const PATTERN: &'static str = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+";
 
     fn from_text(text: &str) -> Result<Self, String> {
         if text == "*" {

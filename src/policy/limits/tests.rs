@@ -28,7 +28,11 @@ impl Site {
         let limits = limits.iter().map(|(name, source)| {
             let node = yaml::read(source).unwrap();
             let config = limit::config::Limit::decode(&node, &mut Report::default()).unwrap();
-            Arc::new(Limit::new((*name).into(), &config).unwrap())
+            Used {
+                limit: Arc::new(Limit::new((*name).into(), &config).unwrap()),
+                place: Place::default(),
+                is_own: false,
+            }
         });
         Self {
             policy: BeforeAuth(limits.collect()),

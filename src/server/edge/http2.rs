@@ -213,8 +213,9 @@ fn options(headers: usize) -> H2Options {
     options
 }
 
-/// At once on one connection; more wait at the client.
-const MAX_STREAMS: u32 = 64;
+/// At once on one connection; more wait at the client. Clients take for granted that it is not less (RFC 9113 §6.5.2)
+/// and open as many before they are told.
+const MAX_STREAMS: u32 = 100;
 /// Malformed requests of one connection.
 const MOST_REJECTED: u32 = 32;
 const FAREWELL: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 //! request is refused before any phase hears of it.
 
 use std::sync::Arc;
+use std::task::Context;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -128,6 +129,11 @@ impl One {
             Phase::Fresh | Phase::Answering => {}
         }
         true
+    }
+
+    /// The client has finished: is this a tunnel that goes on all the same?
+    pub fn goes_on(&self, context: &Context) -> bool {
+        self.line.outlives_the_client(context)
     }
 
     /// Bytes go out; true where that makes reading wait anew.

@@ -72,10 +72,13 @@ impl Watched {
         if one.is_refused() {
             return spoil(buf);
         }
-        let before = buf.filled().len();
+        let (before, room) = (buf.filled().len(), buf.remaining());
         let read = Pin::new(inner).poll_read(context, buf);
         let got = buf.filled().get(before..).unwrap_or_default();
         match read {
+            Poll::Ready(Ok(())) if room > 0 && got.is_empty() && one.goes_on(context) => {
+                Poll::Pending
+            }
             Poll::Ready(Ok(())) if one.took(got, &mut self.due) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) if !one.is_within_a_head() => Poll::Ready(Err(error)),
             Poll::Ready(_) => {

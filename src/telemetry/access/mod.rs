@@ -54,7 +54,12 @@ impl AccessLog {
         let output = match &config.to {
             Destination::Off => None,
             Destination::Stdout => Some(Target::stdout()?),
-            Destination::File(path) => Some(Target::file(folder.join(path), RECHECK)?),
+            Destination::File(path) => {
+                let path = folder.join(path);
+                let named = format!("{}: ", path.display());
+                let opened = Target::file(path, RECHECK);
+                Some(opened.map_err(|why| io::Error::new(why.kind(), named + &why.to_string()))?)
+            }
         };
         Self::with_output(config, CAPACITY, output)
     }

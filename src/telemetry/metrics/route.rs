@@ -76,7 +76,6 @@ pub fn write_routes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     #[test]
     fn ten_thousand_busy_routes_are_written_in_time_and_idle_ones_not_at_all() {
@@ -86,19 +85,23 @@ mod tests {
         for (_, meters) in routes.iter().skip(1) {
             meters.count(200, Duration::from_millis(3), Duration::from_micros(80));
         }
-        let begun = Instant::now();
+        // What this thread has of the processor: how busy the machine is besides does not count.
+        let worked = || {
+            let line = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+            let nanos = line.split(' ').next().unwrap().parse().unwrap();
+            Duration::from_nanos(nanos)
+        };
+        let begun = worked();
         let mut page = Page::default();
         write_routes(
             &mut page,
             routes.iter().map(|(name, meters)| (name.as_str(), meters)),
         );
         let text = String::from_utf8(page.into_text()).unwrap();
-        // An unoptimised build on a busy machine; a release build takes some 30 ms.
-        assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            begun.elapsed()
-        );
+        // A release build takes some 30 ms.
+        let most = Duration::from_millis(if cfg!(debug_assertions) { 5_000 } else { 100 });
+        let took = worked() - begun;
+        assert!(took < most, "{took:?}");
         assert!(!text.contains("\"/route/0\""));
         assert!(text.contains("airside_requests_total{route=\"/route/9999\",status=\"200\"} 1\n"));
     }

@@ -81,12 +81,22 @@ fn a_token_that_comes_again_is_known_and_the_same_principal() {
     let corp_issuer = foreign(&known(&corp));
     let accepted = accepted(&[&own.issuer, &corp_issuer], &cache);
     for token in [own.token("u1"), corp.token("RS256")] {
-        let (hits, misses) = cache.uses();
+        let before = cache.uses();
         let first = accepted.verify(&token, NOW).unwrap();
-        assert_eq!(cache.uses(), (hits, misses + 1));
+        let misses = before.misses + 1;
+        assert_eq!(cache.uses(), Uses { misses, ..before });
         let again = accepted.verify(&token, NOW).unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        assert_eq!(cache.uses(), (hits + 1, misses + 1));
+        let hits = before.hits + 1;
+        let evictions = 0;
+        assert_eq!(
+            cache.uses(),
+            Uses {
+                hits,
+                misses,
+                evictions
+            }
+        );
     }
 }
 
@@ -175,9 +185,9 @@ fn rule_9_a_token_remembered_for_one_route_opens_no_other() {
         only_own.verify(&token, NOW).err(),
         Some(TokenError::UnknownKey)
     );
-    let (hits, _) = cache.uses();
+    let hits = cache.uses().hits;
     assert!(only_anew.verify(&token, NOW).is_ok());
-    assert_eq!(cache.uses().0, hits);
+    assert_eq!(cache.uses().hits, hits);
 }
 
 #[test]
@@ -194,7 +204,7 @@ fn rule_9_only_good_tokens_are_remembered_and_by_all_of_their_bytes() {
             assert!(accepted.verify(&altered, NOW).is_err(), "{altered}");
         }
     }
-    assert_eq!(cache.uses().0, 0);
+    assert_eq!(cache.uses().hits, 0);
 }
 
 #[test]
@@ -238,6 +248,11 @@ fn rule_9_the_memory_is_bounded_and_who_calls_often_stays() {
     let left = left.count();
     assert!(left < WAYS * SETS && left > WAYS * SETS * 9 / 10, "{left}");
     assert_eq!(Arc::strong_count(&sample.principal), left + 2);
+    // The busy one was kept beside those that were counted.
+    assert_eq!(cache.uses().evictions, (count - left) as u64);
+    let (expired, new) = (cache.uses().evictions, digest("when all have expired"));
+    cache.keep(new, entry(), NOW + 100_000_000);
+    assert_eq!(cache.uses().evictions, expired, "it took an expired one's");
 }
 
 #[test]
@@ -256,7 +271,7 @@ fn rule_9_many_threads_read_and_write_at_once() {
             });
         }
     });
-    let (hits, misses) = cache.uses();
+    let Uses { hits, misses, .. } = cache.uses();
     assert_eq!(hits + misses, 800);
     assert!(misses <= 200, "{misses}");
 }

@@ -10,12 +10,13 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::rt::{Read, Write};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
+use crate::base::trust::system_authorities;
 use crate::token::issuer::config::JwksUrl;
 
 /// Why no key set came, for an operator.
@@ -47,18 +48,10 @@ pub struct Client {
 
 impl Client {
     pub fn new() -> Result<Self, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        match rustls_native_certs::load_native_certs() {
-            Ok(certificates) => drop(roots.add_parsable_certificates(certificates)),
-            Err(error) => log::warn!("the system's certificate authorities can't be read: {error}"),
-        }
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
+            .with_root_certificates(system_authorities())
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {

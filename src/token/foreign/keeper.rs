@@ -2,11 +2,13 @@
 //! was had last stays in use for as long as nothing better can be had.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::ForeignVerifier;
@@ -30,51 +32,107 @@ impl Source {
     }
 }
 
-/// Starts to keep the issuers' keys current, and waits a moment for the first of them: a gateway that says
-/// that it is ready should be.
-pub fn keep(issuers: Vec<(Arc<ForeignVerifier>, Source)>) {
-    if issuers.is_empty() {
-        return;
+/// An issuer, and where its keys come from.
+pub type Kept = (Arc<ForeignVerifier>, Source);
+
+/// Keeps issuers' keys current, each for as long as it is wanted.
+#[derive(Debug, Default)]
+pub struct Keeper {
+    orders: Mutex<Option<UnboundedSender<Order>>>,
+}
+
+/// What the keeper's thread is told.
+#[derive(Debug)]
+enum Order {
+    /// The sender is dropped after the first attempt.
+    Begin(Arc<ForeignVerifier>, Source, Sender<()>),
+    /// All others are let go.
+    Only(Vec<Arc<ForeignVerifier>>),
+}
+
+impl Keeper {
+    /// Starts to keep those that are not kept yet, and waits a moment for their first keys: a gateway that
+    /// says that it is ready should be, and a new configuration should know whose tokens it takes.
+    pub fn begin(&self, issuers: &[Kept]) {
+        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if issuers.is_empty() {
+            return;
+        }
+        if orders.is_none() {
+            *orders = start();
+        }
+        let (first_round, done) = mpsc::channel();
+        for (issuer, source) in issuers {
+            let order = Order::Begin(issuer.clone(), source.clone(), first_round.clone());
+            // Where there is no thread, the log says so.
+            orders.as_ref().map(|orders| orders.send(order).ok());
+        }
+        drop(first_round);
+        // Ended by the last issuer's first attempt, which drops the sender.
+        let _ = done.recv_timeout(FIRST_ROUND);
     }
-    let (first_round, done) = mpsc::channel();
+
+    /// Lets go those that are not among these.
+    pub fn only(&self, issuers: &[Kept]) {
+        let orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let issuers = issuers.iter().map(|(issuer, _)| issuer.clone()).collect();
+        orders
+            .as_ref()
+            .map(|orders| orders.send(Order::Only(issuers)).ok());
+    }
+}
+
+fn start() -> Option<UnboundedSender<Order>> {
+    let (orders, received) = unbounded_channel();
     let work = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         match (runtime, Client::new()) {
-            (Ok(runtime), Ok(client)) => runtime.block_on(keep_all(issuers, client, first_round)),
+            (Ok(runtime), Ok(client)) => {
+                LocalSet::new().block_on(&runtime, keep_all(client, received));
+            }
             (Err(error), _) => log::error!("other issuers' keys can't be kept current: {error}"),
             (_, Err(error)) => log::error!("other issuers' keys can't be kept current: {error}"),
         }
     };
     let thread = std::thread::Builder::new().name("airside-issuers".to_owned());
-    match thread.spawn(work) {
-        // Ended by the last issuer's first attempt, which drops the sender.
-        Ok(_) => drop(done.recv_timeout(FIRST_ROUND)),
-        Err(error) => log::error!("other issuers' keys can't be kept current: {error}"),
+    let started = thread.spawn(work);
+    started
+        .inspect_err(|error| log::error!("other issuers' keys can't be kept current: {error}"))
+        .ok()
+        .map(|_| orders)
+}
+
+async fn keep_all(client: Client, mut orders: UnboundedReceiver<Order>) {
+    let mut kept: Vec<(Arc<ForeignVerifier>, AbortHandle)> = Vec::new();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Begin(issuer, source, first) => {
+                if !kept.iter().any(|(known, _)| Arc::ptr_eq(known, &issuer)) {
+                    let task = keep(issuer.clone(), source, client.clone(), first);
+                    kept.push((issuer, spawn_local(task).abort_handle()));
+                }
+            }
+            Order::Only(issuers) => kept.retain(|(known, task)| {
+                let stays = issuers.iter().any(|issuer| Arc::ptr_eq(known, issuer));
+                if !stays {
+                    task.abort();
+                }
+                stays
+            }),
+        }
     }
 }
 
-async fn keep_all(
-    issuers: Vec<(Arc<ForeignVerifier>, Source)>,
-    client: Client,
-    first_round: Sender<()>,
-) {
-    let tasks = tokio::task::LocalSet::new();
-    for (issuer, source) in issuers {
-        let (client, first) = (client.clone(), first_round.clone());
-        tasks.spawn_local(async move {
-            match source {
-                Source::Url(url) => {
-                    let fetch = async || client.fetch(&url).await.map_err(|why| why.to_string());
-                    follow(&issuer, fetch, first).await;
-                }
-                Source::File(path) => watch(&issuer, &path, first).await,
-            }
-        });
+async fn keep(issuer: Arc<ForeignVerifier>, source: Source, client: Client, first: Sender<()>) {
+    match source {
+        Source::Url(url) => {
+            let fetch = async || client.fetch(&url).await.map_err(|why| why.to_string());
+            follow(&issuer, fetch, first).await;
+        }
+        Source::File(path) => watch(&issuer, &path, first).await,
     }
-    drop(first_round);
-    tasks.await;
 }
 
 /// Fetches again and again: soon while there are no keys, now and then when there are, and when a token

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use http::uri::Scheme;
 use schemars::{Schema, SchemaGenerator};
+use serde_json::json;
 
 use crate::base::decode::{self, Decode, FromText, Keys, keys, words};
 use crate::base::report::{Code, Problem, Report};
@@ -73,6 +74,7 @@ impl JwksUrl {
 impl FromText for JwksUrl {
     const EXPECTED: &'static str =
         "an address such as `https://login.example.com/.well-known/jwks.json`";
+    const PATTERN: &'static str = r"https://[^@]+|http://(localhost|127\.|\[)[^@]*";
 
     fn from_text(text: &str) -> Result<Self, String> {
         let uri: Uri = text.parse().map_err(|_| "it is no URL".to_owned())?;
@@ -105,7 +107,11 @@ impl Decode for Issuer {
     }
 
     fn schema(generator: &mut SchemaGenerator) -> Schema {
-        decode::object(Self::properties(generator))
+        let schema = decode::object(Self::properties(generator));
+        let schema = decode::exactly_one(schema, &["jwks", "keys"]);
+        let some = json!({ "minItems": 1 });
+        let schema = decode::narrow(schema, "algorithms", some.clone());
+        decode::narrow(schema, "audience", some)
     }
 }
 

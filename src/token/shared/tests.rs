@@ -213,7 +213,7 @@ fn rule_1_no_form_of_a_public_key_passes_for_the_secret() {
 fn rule_1_where_a_secret_is_shared_no_pair_of_keys_counts() {
     for algorithm in Algorithm::ALL {
         let (key, _) = SigningKey::generate(algorithm).unwrap();
-        let claims = serde_json::from_value(json!({
+        let claims: Result<Claims, _> = serde_json::from_value(json!({
             "iss": "https://api.example.com", "aud": "api", "sub": "u", "id": "u", "email": "e",
             "roles": [], "client_id": "api", "iat": NOW, "exp": NOW + 60, "jti": "j", "sid": "s",
             "ver": 0,

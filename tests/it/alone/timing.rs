@@ -1,10 +1,10 @@
 //! What a refused sign-in's time tells of its cause: nothing (rule 15).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use airside::base::clock::Clock;
 use airside::base::decode::{Decode, FromText};
-use airside::base::networks::Networks;
 use airside::base::report::Report;
 use airside::base::yaml;
 use airside::identity::email::Email;
@@ -96,7 +96,7 @@ async fn sign_in(router: &Router, email: &str, password: &str) -> (Duration, u16
 async fn rule_15_no_cause_of_a_refused_signin_is_told_by_its_time() {
     let folder = tempfile::tempdir().unwrap();
     let identity = service(folder.path()).await;
-    let router = identity.router(Networks::default());
+    let router = identity.router(Arc::default());
     let throttled = accounts("throttled").next().unwrap();
     for _ in 0..FREE {
         sign_in(&router, &throttled, "not the password").await;

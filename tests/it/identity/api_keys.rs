@@ -315,6 +315,27 @@ fn the_table_of_routes_says_whose_credentials_are_taken() {
 }
 
 #[tokio::test]
+async fn a_limit_by_api_key_counts_each_key_alone_and_wherever_it_comes_from() {
+    let origin = Origin::start();
+    let limited = r#"
+  - { path: /few, upstream: origin, auth: { api_key: true, issuers: [airside] }, limits: [{ rate: 2/1h, by: api_key, on_missing: skip }] }
+"#;
+    let airside = people::set_up_with(&origin, limited).start();
+    let site = Site { airside, origin };
+    let (admin, api) = (site.admin("root@example.com").await, site.api());
+    for _ in 0..2 {
+        let (_, key) = make(&api, &admin, &[]).await;
+        for status in [200, 200, 429] {
+            assert_eq!(with_key(&api, "/few", &key).await.status, status);
+        }
+        assert_eq!(by_scheme(&api, "/few", &key).await.status, 429);
+    }
+    for _ in 0..3 {
+        assert_eq!(api.ask("GET", "/few", &admin).await.status, 200, "no key");
+    }
+}
+
+#[tokio::test]
 async fn another_gateway_learns_of_a_key_and_of_its_end_within_a_second() {
     let server = crate::support::mariadb::Mariadb::shared();
     let url = server.new_database("api_keys").await;

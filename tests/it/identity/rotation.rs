@@ -158,6 +158,53 @@ async fn rule_24_a_retired_key_is_gone_from_everywhere_and_a_restart_changes_not
     );
 }
 
+#[tokio::test]
+async fn rule_24_a_stolen_key_ends_at_once_and_only_after_another_signs() {
+    let site = Site::start();
+    let api = site.api();
+    let (_, stolen) = api.join("ann@example.com").await;
+    let kid = kid_of(&stolen);
+    let retire = |kid: &str| site.airside.command(&["keys", "retire", kid], "");
+    let refused = |kid: &str, words: &str| {
+        let output = retire(kid);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(output.stdout.is_empty() && said.contains(words), "{said}");
+    };
+    refused("nobody", "no key is called `nobody`");
+    refused("-nobody", "no key is called `-nobody`");
+    refused(&kid, "airside keys rotate");
+    let next = keys(&site.airside, &["rotate"]).trim().to_owned();
+    // Published is not enough: nobody could sign until it is active.
+    refused(&kid, "the only one to sign with");
+    let new = token_of(&api, "ann@example.com", &next).await;
+    for token in [&stolen, &new] {
+        assert_eq!(api.ask("GET", "/members", token).await.status, 200);
+    }
+
+    assert_eq!(keys(&site.airside, &["retire", &kid]).trim(), kid);
+    let begun = std::time::Instant::now();
+    wait_until("the end of the stolen key's token", async || {
+        api.ask("GET", "/members", &stolen).await.status == 401
+    })
+    .await;
+    assert!(begun.elapsed().as_secs_f64() < 1.0, "{:?}", begun.elapsed());
+    let answer = api.ask("GET", "/members", &stolen).await;
+    answer.refused(401, "unauthenticated");
+    assert_eq!(api.ask("GET", "/auth/me", &stolen).await.status, 401);
+    assert_eq!(api.ask("GET", "/members", &new).await.status, 200);
+    assert_eq!(published(&api).await, [next.as_str()]);
+    assert_eq!(states(&site.airside), ["retired", "active"]);
+    assert!(!site.airside.folder().join("keys/signing.pk8").exists());
+    refused(&kid, "is retired already");
+    refused(&next, "the only one to sign with");
+    assert_eq!(kid_of(&api.token("ann@example.com").await), next);
+    let database = rusqlite::Connection::open(site.airside.folder().join("airside.db")).unwrap();
+    let sql = "SELECT actor || ' ' || subject || ' ' || detail FROM audit_log WHERE action = 'key_retired'";
+    let row: String = database.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(row, format!("shell {kid} at once"));
+}
+
 #[test]
 fn keys_are_listed_for_people_and_for_programs() {
     let set_up = people::set_up(&Origin::start());
@@ -227,6 +274,11 @@ fn what_cannot_be_rotated_says_why() {
         1,
         "identity.access_token.secret",
     );
+    let shared = set_up().set("signing", secret);
+    let output = shared.command(&["keys", "retire", "k"], "");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("identity.access_token.secret"), "{said}");
     refused(set_up().set("store", ":memory:"), 1, "memory");
     refused(set_up().set("signing", ", algorithm: RS512"), 1, "RS512");
     let usage = set_up().command(&["keys", "revolve"], "");

@@ -1,10 +1,10 @@
 //! Failures to sign in, over sockets and by several gateways on one database.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use airside::base::clock::Clock;
 use airside::base::decode::Decode;
-use airside::base::networks::Networks;
 use airside::base::report::Report;
 use airside::base::yaml;
 use airside::identity::{Identity, config};
@@ -119,7 +119,7 @@ fn gateway(folder: &Path, store: &str, clock: &Clock) -> Identity {
 async fn sign_in(identity: &Identity, email: &str, password: &str) -> u16 {
     let request = Request::post("/auth/signin").header("content-type", "application/json");
     let body = Body::from(account(email, password).to_string());
-    let router = identity.router(Networks::default());
+    let router = identity.router(Arc::default());
     let response = router.oneshot(request.body(body).unwrap()).await.unwrap();
     response.status().as_u16()
 }

@@ -69,6 +69,41 @@ async fn rule_24_the_second_gateway_takes_a_new_keys_tokens_from_its_first_use_o
 }
 
 #[tokio::test]
+async fn rule_24_a_key_that_is_ended_beside_one_gateway_is_refused_by_the_other_within_a_second() {
+    let server = Mariadb::shared();
+    let url = server.new_database("keys_ended").await;
+    let (one, two) = (Site::ready(&url).await, Site::ready(&url).await);
+    one.sign_up("ann@x.org").await;
+    let (stolen, theirs) = (one.token("ann@x.org").await, two.token("ann@x.org").await);
+    let kid = kid_of(&stolen);
+    // Each gateway has to keep one to sign with: another's does not help it.
+    let early = one.gateway.command(&["keys", "retire", &kid], "");
+    assert_eq!(early.status.code(), Some(1), "{early:?}");
+    let rotated = one.gateway.command(&["keys", "rotate"], "");
+    let next = String::from_utf8(rotated.stdout).unwrap();
+    wait_until("a token of the new key", async || {
+        kid_of(&one.token("ann@x.org").await) == next.trim()
+    })
+    .await;
+    let guarded = async |site: &Site, token: &str| {
+        let answer = site.ask(Method::GET, "/guarded", token).await;
+        answer.status
+    };
+    assert_eq!(guarded(&two, &stolen).await, 200);
+    let ended = one.gateway.command(&["keys", "retire", &kid], "");
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let begun = std::time::Instant::now();
+    for site in [&two, &one] {
+        wait_until("its end", async || guarded(site, &stolen).await == 401).await;
+    }
+    assert!(begun.elapsed().as_secs_f64() < 1.0, "{:?}", begun.elapsed());
+    for site in [&one, &two] {
+        assert_eq!(guarded(site, &theirs).await, 200);
+        site.token("ann@x.org").await;
+    }
+}
+
+#[tokio::test]
 async fn rule_7_keys_go_on_while_the_database_is_away() {
     let mut server = Mariadb::start();
     let url = format!("{}?acquire_timeout=500ms&query_timeout=500ms", server.url());

@@ -240,6 +240,121 @@ fn a_client_without_a_certificate_or_with_a_strangers_is_refused_in_the_handshak
     assert_eq!(origin.count(), 0);
 }
 
+/// Does the gateway take this certificate, on a connection of its own?
+fn takes(authority: &Authority, leaf: &Leaf, airside: &Airside) -> bool {
+    let mut hello = authority.hello("one.test");
+    hello.leaf = Some(leaf);
+    let secure = hello.connect(airside.address());
+    // With TLS 1.3 the client has finished before the server has looked.
+    secure.is_ok_and(|mut secure| {
+        let answer = secure.try_exchange(to("one.test"));
+        answer.is_ok_and(|answer| answer.status == 200)
+    })
+}
+
+#[test]
+fn the_authority_of_client_certificates_is_taken_up_anew_and_connections_live_on() {
+    let (old, new, origin) = (Authority::new("ca"), Authority::new("new"), Origin::start());
+    let airside = asking(&old, &origin);
+    let (known, coming) = (old.sign(&["robot.test"]), new.sign(&["robot.test"]));
+    let mut hello = old.hello("one.test");
+    hello.leaf = Some(&known);
+    let mut before = hello.connect(airside.address()).unwrap();
+    assert_eq!(before.exchange(to("one.test")).status, 200);
+    assert!(!takes(&old, &coming, &airside));
+
+    let path = airside.folder().join("clients.pem");
+    // In two steps, as a file that is copied: half of it is no authority, and the old one stays.
+    std::fs::write(&path, &new.pem()[..40]).unwrap();
+    wait_for("the log", || {
+        airside.stderr().contains("the old one stays") && airside.stderr().contains("clients.pem")
+    });
+    assert!(takes(&old, &known, &airside) && !takes(&old, &coming, &airside));
+    std::fs::write(&path, new.pem()).unwrap();
+    wait_for("the new authority", || takes(&old, &coming, &airside));
+    assert!(
+        !takes(&old, &known, &airside),
+        "nobody comes by the old one"
+    );
+    assert_eq!(before.exchange(to("one.test")).status, 200);
+
+    // Both, for as long as clients change over.
+    std::fs::write(&path, format!("{}{}", old.pem(), new.pem())).unwrap();
+    wait_for("both", || takes(&old, &known, &airside));
+    assert!(takes(&old, &coming, &airside));
+    // A file that is gone changes nothing.
+    std::fs::remove_file(&path).unwrap();
+    wait_for("the log", || airside.stderr().contains("No such file"));
+    assert!(takes(&old, &known, &airside));
+    assert_eq!(before.exchange(to("one.test")).status, 200);
+}
+
+#[test]
+fn a_reload_reads_the_authority_of_client_certificates_too() {
+    let (old, new, origin) = (Authority::new("ca"), Authority::new("new"), Origin::start());
+    let mut airside = asking(&old, &origin);
+    let coming = new.sign(&["robot.test"]);
+    let path = airside.folder().join("clients.pem");
+    std::fs::write(&path, new.pem()).unwrap();
+    airside.daemon().signal("HUP");
+    wait_for("the new authority", || takes(&old, &coming, &airside));
+    std::fs::write(&path, "nonsense").unwrap();
+    airside.daemon().signal("HUP");
+    wait_for("the log", || {
+        let said = airside.stderr();
+        said.contains("the one before stays") && said.contains("clients.pem holds no")
+    });
+    assert!(takes(&old, &coming, &airside));
+}
+
+#[test]
+fn a_handshake_that_does_not_go_on_is_cut_and_others_are_served_meanwhile() {
+    use std::io::Write;
+    let (authority, origin) = (Authority::new("ca"), Origin::start());
+    let airside = with(ONE, &origin, &[("one", &authority.sign(&["one.test"]))]).start();
+    let mut hello = Vec::new();
+    let config = std::sync::Arc::new(authority.hello("one.test").config());
+    let name = "one.test".try_into().unwrap();
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    client.write_tls(&mut hello).unwrap();
+    let begun = std::time::Instant::now();
+    // One says nothing, one its hello and no more, and one goes on, byte by byte.
+    let [mut silent, mut half, mut slow] = [(); 3].map(|()| airside.raw());
+    half.send(&hello);
+    let mut drip = slow.writer();
+    let dripping = std::thread::spawn(move || {
+        for byte in hello {
+            if drip.write_all(&[byte]).is_err() {
+                return;
+            }
+            // The slowness that the client is there for.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+    });
+    let mut secure = authority
+        .hello("one.test")
+        .connect(airside.address())
+        .unwrap();
+    assert_eq!(secure.exchange(to("one.test")).status, 200);
+    for (raw, who) in [(&mut silent, "silent"), (&mut slow, "slow")] {
+        assert!(raw.closes(), "{who}");
+        let took = begun.elapsed().as_secs();
+        assert!((9..=20).contains(&took), "{who}: {took} s");
+    }
+    // This one has the server's part of the handshake before the end.
+    let mut rest = Vec::new();
+    let _ = std::io::Read::read_to_end(half.reader(), &mut rest);
+    assert!(begun.elapsed().as_secs() <= 20, "{:?}", begun.elapsed());
+    dripping.join().unwrap();
+    assert_eq!(secure.exchange(to("one.test")).status, 200);
+    // Anybody can do this: the log is not filled with it.
+    assert!(
+        !airside.stderr().contains("andshake"),
+        "{}",
+        airside.stderr()
+    );
+}
+
 #[test]
 fn a_client_certificate_that_nobody_verified_never_reaches_an_upstream() {
     let origin = Origin::start();

@@ -76,6 +76,30 @@ fn a_server_that_switches_at_once_keeps_its_tunnel_a_thousand_times() {
 }
 
 #[test]
+fn a_thousand_tunnels_of_such_a_server_live_at_once() {
+    let airside = start(hasty());
+    let mut all = Vec::new();
+    // In groups: the queue of those that wait to be accepted has an end.
+    for _ in 0..10 {
+        let mut group: Vec<_> = (0..100).map(|_| airside.raw()).collect();
+        group
+            .iter_mut()
+            .for_each(|raw| raw.send(handshake("/ws", "")));
+        all.extend(group);
+    }
+    for (number, raw) in all.iter_mut().enumerate() {
+        let head = raw.read_head();
+        assert!(head.line.contains(" 101 "), "{number}: {}", head.line);
+    }
+    for word in ["one", "two"] {
+        all.iter_mut().for_each(|raw| raw.send(word));
+        for (number, raw) in all.iter_mut().enumerate() {
+            assert_eq!(raw.read_bytes(3), word.as_bytes(), "{number}");
+        }
+    }
+}
+
+#[test]
 fn the_handshake_passes_the_pipeline_and_reaches_the_server_whole() {
     let origin = Origin::start();
     let taker = |mut stream: TcpStream, _: &_| stream.write_all(SWITCH).unwrap();
@@ -269,6 +293,60 @@ upstreams:
         with_top(&top, "  - { path: /*, upstream: origin }").file("ca.pem", authority.pem());
     leaf.write(set_up.folder(), "one");
     set_up.start()
+}
+
+#[test]
+fn a_client_that_closes_its_half_is_told_over_tls_too_and_a_server_behind_tls_ends_with_it() {
+    use crate::support::tls::Authority;
+    let authority = Authority::new("ca");
+    let leaf = authority.sign(&["one.test", "127.0.0.1"]);
+    let (told, ended) = std::sync::mpsc::channel();
+    let origin = Origin::start();
+    let taker = move |mut stream: TcpStream, _: &_| {
+        stream.write_all(SWITCH).unwrap();
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).unwrap();
+        let _ = told.send(read);
+        // Only now, when nothing more can come.
+        let _ = stream.write_all(b"last words");
+    };
+    origin.on("/ws", Answer::Take(Arc::new(taker)));
+    let inner = start_secure(
+        &authority,
+        &leaf,
+        &format!("servers: [\"{}\"]", origin.address()),
+    );
+    let shaken = handshake("/ws", "").replace("edge.test", "one.test");
+    let mut secure = authority
+        .hello("one.test")
+        .connect(inner.address())
+        .unwrap();
+    secure.send(&shaken);
+    assert!(secure.read_head().line.contains(" 101 "));
+    secure.send("hello");
+    secure.finish_sending();
+    let mut heard = [0; 10];
+    secure.read_exact(&mut heard);
+    assert_eq!(&heard, b"last words");
+    let patience = crate::support::wait::PATIENCE;
+    assert_eq!(ended.recv_timeout(patience).unwrap(), b"hello");
+
+    // TLS towards the server can't be ended by half: the tunnel ends, and both are told.
+    let keys = format!(
+        "servers: [\"{}\"], tls: {{ server_name: one.test, ca: ca.pem }}",
+        inner.address()
+    );
+    let outer = start_secure(&authority, &leaf, &keys);
+    let mut secure = authority
+        .hello("one.test")
+        .connect(outer.address())
+        .unwrap();
+    secure.send(&shaken);
+    assert!(secure.read_head().line.contains(" 101 "));
+    secure.send("hello");
+    secure.finish_sending();
+    assert!(secure.ends(), "the client is let go");
+    assert_eq!(ended.recv_timeout(patience).unwrap(), b"hello");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Signing keys: their states, and what never gets into their table.
 
 use airside::identity::rotation::{KeyChange, KeyState};
-use airside::identity::store::{Origin, UserStore};
+use airside::identity::store::{Origin, StoreError, UserStore};
 use airside::token::{Algorithm, KeyFolder, VerifyKey, install_crypto};
 
 use super::{Backend, NOW, at, origin};
@@ -103,6 +103,55 @@ pub(super) async fn rule_24_only_the_first_key_of_all_is_active_at_once(on: &imp
     states.sort_unstable();
     assert_eq!(states[..2], ["active", "next"]);
     assert_eq!(states.len(), 8);
+}
+
+pub(super) async fn rule_24_a_key_can_be_ended_in_any_state_but_never_the_last_one_that_is_active(
+    on: &impl Backend,
+) {
+    let (store, other) = (on.store(), on.other());
+    let end = async |on: &dyn UserStore, key: &VerifyKey, from: Origin| {
+        let kid = key.kid().to_owned();
+        on.change_key(KeyChange::End { kid }, from).await
+    };
+    let keys: Vec<_> = (0..4).map(|_| new_key(Algorithm::EdDsa)).collect();
+    for (key, after) in keys.iter().zip(0..) {
+        assert!(publish(&**store, key, at(after)).await);
+    }
+    // The first signs, the others wait: any of those may go.
+    let last = Err(StoreError::LastKey);
+    assert_eq!(end(&**store, &keys[0], at(10)).await, last);
+    assert_eq!(end(&**other, &keys[3], at(11)).await, Ok(true));
+    assert_eq!(end(&**store, &keys[3], at(12)).await, Ok(false));
+    assert!(activate(&**store, &keys[1], &keys[0], at(13)).await);
+    assert_eq!(
+        states(&**other).await,
+        ["retiring", "active", "next", "retired"]
+    );
+    assert_eq!(end(&**store, &keys[1], at(14)).await, last);
+    assert_eq!(end(&**other, &keys[0], at(15)).await, Ok(true));
+    let ended = &store.signing_keys(true).await.unwrap()[0];
+    let times = [ended.active_at, ended.retiring_at, ended.retired_at];
+    assert_eq!(times, [Some(NOW), Some(NOW + 13), Some(NOW + 15)]);
+    // What waits becomes active, and two who end one each at the same time leave one.
+    let kid = keys[2].kid().to_owned();
+    let replaced = Vec::new();
+    assert!(change(&**store, KeyChange::Activate { kid, replaced }, at(16)).await);
+    let done = tokio::join!(
+        end(&**store, &keys[1], at(17)),
+        end(&**other, &keys[2], at(17))
+    );
+    let done = [done.0, done.1];
+    assert!(done.contains(&Ok(true)) && done.contains(&last), "{done:?}");
+    let live = other.signing_keys(false).await.unwrap();
+    let live: Vec<_> = live.iter().map(|key| key.state()).collect();
+    assert_eq!(live, [KeyState::Active]);
+    let unknown = new_key(Algorithm::EdDsa);
+    assert_eq!(end(&**store, &unknown, at(18)).await, Ok(false));
+    let audit = on.audit().await;
+    let ended = audit.iter().filter(|row| row.ends_with(" at once"));
+    assert_eq!(ended.count(), 3, "{audit:?}");
+    let row = format!("shell key_retired {} at once", keys[3].kid());
+    assert!(audit.contains(&row), "{audit:?}");
 }
 
 pub(super) async fn a_published_key_is_found_as_it_was(on: &impl Backend) {

@@ -85,6 +85,7 @@ on_each_store! {
     keys:
         rule_24_a_key_goes_through_its_states_once_and_each_has_its_audit_row
         rule_24_only_the_first_key_of_all_is_active_at_once
+        rule_24_a_key_can_be_ended_in_any_state_but_never_the_last_one_that_is_active
         a_published_key_is_found_as_it_was
         a_table_of_keys_takes_no_secret_and_no_other_order
         what_is_no_key_of_ours_is_not_used;

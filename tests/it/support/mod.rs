@@ -2,12 +2,14 @@
 //! clients that send any.
 
 pub mod bash;
+pub mod collector;
 pub mod corp;
 pub mod daemon;
 pub mod dns;
 pub mod edge;
 pub mod grpc;
 pub mod http;
+pub mod installed;
 pub mod mariadb;
 pub mod origin;
 pub mod people;
@@ -22,4 +24,5 @@ pub mod tls;
 pub mod token;
 pub mod wait;
 pub mod websocket;
+pub mod wellness;
 pub mod wire;

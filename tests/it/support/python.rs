@@ -1,5 +1,6 @@
 //! Python with the libraries that other people's services use: PyJWT for tokens, openapi-spec-validator for
-//! descriptions.
+//! descriptions, httpx for HTTP/2, jsonschema for the configuration's schema, prometheus-client for metrics. Beside it
+//! lies a Valkey, which PyPI has and Debian has not.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+
+use super::installed::installed;
 
 /// Runs a script that reads JSON from its standard input and writes JSON. Fails with
 /// what Python said.
@@ -29,26 +32,13 @@ pub fn run(script: &str, input: &Value) -> Value {
     serde_json::from_slice(&output.stdout).expect("the script writes JSON")
 }
 
-/// The interpreter of the environment that `scripts/install-test-deps` makes beside the build; the script
-/// is run where that is missing.
+/// The interpreter of the environment that `scripts/install-test-deps` makes beside the build.
 pub fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        // `…/debug/airside` lies two folders below where builds go.
-        let program = Path::new(env!("CARGO_BIN_EXE_airside"));
-        let builds = program.ancestors().nth(2).expect("a folder of builds");
-        let python = builds.join("test-python/bin/python");
-        let mut probe = Command::new(&python);
-        probe
-            .args(["-c", "import jwt, cryptography, openapi_spec_validator"])
-            .stderr(Stdio::null());
-        if !probe.status().is_ok_and(|status| status.success()) {
-            let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/install-test-deps");
-            let mut install = Command::new("sh");
-            install.arg(script).env("CARGO_TARGET_DIR", builds);
-            let status = install.status().expect("a shell runs");
-            assert!(status.success(), "{script} has failed");
-        }
-        python
-    })
+    PYTHON.get_or_init(|| installed().join("test-python/bin/python"))
+}
+
+/// The program that was installed beside the interpreter.
+pub fn valkey_server() -> PathBuf {
+    python().with_file_name("valkey-server")
 }

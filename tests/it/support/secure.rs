@@ -111,7 +111,7 @@ impl Drop for SecureOrigin {
 }
 
 impl Manner<'_> {
-    fn config(&self, leaf: &Leaf) -> ServerConfig {
+    pub fn config(&self, leaf: &Leaf) -> ServerConfig {
         install_crypto();
         let builder = ServerConfig::builder();
         let builder = match self.clients {

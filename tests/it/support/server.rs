@@ -176,6 +176,11 @@ impl SetUp {
         self
     }
 
+    /// What it says, with the names of values.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
     /// Where its files are.
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -233,11 +238,11 @@ impl SetUp {
 
     fn program(&self) -> Command {
         let Some(files) = self.files else {
-            return Command::new(PROGRAM);
+            return Command::new(program());
         };
         // It becomes the program, with its id.
         let mut command = Command::new("prlimit");
-        command.args([&format!("--nofile={files}"), PROGRAM]);
+        command.arg(format!("--nofile={files}")).arg(program());
         command
     }
 
@@ -297,7 +302,11 @@ fn is_up(admin: SocketAddr) -> bool {
     answer.is_ok_and(|answer| answer.status == 200)
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_airside");
+/// The program under test: the one that cargo has built with the tests, or another build of it, for what
+/// measures time.
+fn program() -> std::ffi::OsString {
+    std::env::var_os("AIRSIDE_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_airside").into())
+}
 
 #[test]
 fn only_known_names_are_replaced() {

@@ -123,6 +123,16 @@ impl Leaf {
         chain.collect::<Result<_, _>>().expect("certificates")
     }
 
+    /// The certificate as its file has it.
+    pub fn cert(&self) -> &str {
+        &self.cert
+    }
+
+    /// The key as its file has it.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     pub fn private(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("a key")
     }
@@ -210,6 +220,27 @@ impl Secure {
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let sent = self.stream.get_mut().write_all(bytes.as_ref());
         sent.expect("the other side takes bytes");
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub fn finish_sending(&mut self) {
+        let stream = self.stream.get_mut();
+        stream.conn.send_close_notify();
+        while stream.conn.wants_write() {
+            stream.conn.write_tls(&mut stream.sock).expect("a write");
+        }
+        let _ = stream.sock.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Waits until the other side ends the connection, cleanly or not: true if it does so without another byte.
+    pub fn ends(&mut self) -> bool {
+        match self.stream.read(&mut [0]) {
+            Ok(read) => read == 0,
+            Err(error) => !matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            ),
+        }
     }
 
     #[track_caller]

@@ -1,8 +1,11 @@
 //! Which server gets a request, over real connections: weights, stickiness, canaries, and how many connections stay.
 
+use std::time::Duration;
+
 use super::start;
 use crate::support::edge::{self, get, request};
 use crate::support::origin::{Origin, Reply};
+use crate::support::people::Api;
 
 #[test]
 fn round_robin_goes_by_weight_exactly() {
@@ -17,6 +20,96 @@ fn round_robin_goes_by_weight_exactly() {
         assert_eq!(raw.exchange(get("/a")).status, 200);
     }
     assert_eq!((one.count(), two.count()), (10, 30));
+}
+
+#[test]
+fn random_goes_by_weight_within_four_standard_deviations() {
+    let (one, two) = (Origin::start(), Origin::start());
+    let top = "upstreams:\n  origin: { servers: [\"{one}\", { address: \"{two}\", weight: 3 }], balance: random }";
+    let airside = edge::with_top(top, super::ROUTE)
+        .set("one", one.address())
+        .set("two", two.address())
+        .start();
+    let mut raw = airside.raw();
+    for _ in 0..800 {
+        assert_eq!(raw.exchange(get("/a")).status, 200);
+    }
+    // A quarter of 800, and 12.2 each way is one deviation.
+    assert!((151..=249).contains(&one.count()), "{}", one.count());
+    assert_eq!(one.count() + two.count(), 800);
+}
+
+#[test]
+fn the_busier_server_gets_fewer_requests_where_nothing_else_is_said() {
+    let (quick, slow) = (Origin::start(), Origin::start());
+    slow.on("/a", Reply::new(200, "").after(Duration::from_millis(100)));
+    let airside = start(&[&quick, &slow], "");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut raw = airside.raw();
+                for _ in 0..25 {
+                    assert_eq!(raw.exchange(get("/a")).status, 200);
+                }
+            });
+        }
+    });
+    assert_eq!(quick.count() + slow.count(), 200);
+    // In turn it would be half of them.
+    assert!(slow.count() <= 60, "{} of 200", slow.count());
+}
+
+const PEOPLE: &str = r#"server: { trusted_proxies: [127.0.0.0/8] }
+identity: { listen: "{identity}", store: "sqlite:airside.db", keys: keys, issuer: https://a.test, audience: a, password: { bcrypt_cost: 10 }, signup: { enabled: true, roles: [customer] }, roles: [admin, customer] }"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_stays_at_a_server_and_in_a_canary_from_whatever_address_and_others_by_theirs() {
+    let (one, two) = (Origin::start(), Origin::start());
+    for origin in [&one, &two] {
+        origin.on("/a", Reply::new(200, origin.address().to_string()));
+    }
+    let hashed =
+        "upstreams:\n  origin: { servers: [\"{one}\", \"{two}\"], balance: hash, by: user }";
+    let canary =
+        "upstreams:\n  stable: { servers: [\"{one}\"] }\n  canary: { servers: [\"{two}\"] }";
+    let (to_one, to_both) = ("upstream: origin", "upstream: { stable: 50, canary: 50 }");
+    for (upstreams, target) in [(hashed, to_one), (canary, to_both)] {
+        let routes = format!(
+            "  - {{ path: /auth/*, upstream: identity }}\n  - {{ path: /open/*, {target}, rewrite: \"/{{rest}}\" }}\n  - {{ path: /own/*, {target}, auth: required, rewrite: \"/{{rest}}\" }}"
+        );
+        let airside = edge::with_top(&format!("{PEOPLE}\n{upstreams}"), &routes)
+            .set("one", one.address())
+            .set("two", two.address())
+            .start();
+        let api = Api::at(airside.url(""));
+        let mut raw = airside.raw();
+        let mut ask = |path: &str, address: usize, token: &str| {
+            let from = format!("203.0.113.{address}");
+            let bearer = format!("Bearer {token}");
+            let mut headers = vec![("X-Forwarded-For", from.as_str())];
+            if !token.is_empty() {
+                headers.push(("Authorization", &bearer));
+            }
+            let answer = raw.exchange(request("GET", path, &headers));
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            answer.text()
+        };
+        // Without a user the address decides, and these come to both.
+        let strangers: Vec<_> = (0..64).map(|from| ask("/open/a", from, "")).collect();
+        let again: Vec<_> = (0..64).map(|from| ask("/open/a", from, "")).collect();
+        assert_eq!(strangers, again);
+        assert!(
+            strangers.iter().any(|home| *home != strangers[0]),
+            "{target}"
+        );
+        for name in ["ann", "ben", "cat"] {
+            let (_, token) = api.join(&format!("{name}@example.com")).await;
+            let home = ask("/own/a", 0, &token);
+            for from in 1..64 {
+                assert_eq!(ask("/own/a", from, &token), home, "{name}: {target}");
+            }
+        }
+    }
 }
 
 #[test]

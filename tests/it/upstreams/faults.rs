@@ -1,5 +1,7 @@
 //! One table: what a server does, and what exactly the client gets and the log says.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use super::{line, start};
@@ -168,6 +170,68 @@ fn each_fault_of_a_server_has_its_answer_and_its_reason() {
         assert_eq!(told, (Some(u64::from(status)), reason), "{name}: {line}");
         assert_eq!(line["attempts"], 1, "{name}: {line}");
         assert_eq!(line["server"], origin.address().to_string(), "{name}");
+    }
+}
+
+/// What a client gets where a server stops after so many bytes of `WHOLE`, and what the log says.
+#[test]
+fn a_server_that_stops_at_any_byte_is_told_from_one_that_was_done() {
+    const WHOLE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody";
+    let head = WHOLE.len() - 4;
+    let origin = Origin::start();
+    let keys = "timeouts: { first_byte: 1s, idle: 1s }, max_requests: 1000";
+    let airside = start(&[&origin], keys);
+    let reset = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        Answer::Take(std::sync::Arc::new(move |mut stream: TcpStream, _: &_| {
+            let _ = stream.write_all(&bytes);
+            let now = Some(Duration::ZERO);
+            let _ = socket2::SockRef::from(&stream).set_linger(now);
+        }))
+    };
+    let ways = ["close", "stall", "reset"];
+    for at in 0..=WHOLE.len() {
+        let part = &WHOLE[..at];
+        origin.on(&format!("/close/{at}"), Answer::Bytes(part.to_vec()));
+        origin.on(&format!("/stall/{at}"), Answer::Stall(part.to_vec()));
+        origin.on(&format!("/reset/{at}"), reset(part));
+    }
+    // All at once: a stall takes its second.
+    std::thread::scope(|scope| {
+        for (way, at) in (0..=WHOLE.len()).flat_map(|at| ways.map(|way| (way, at))) {
+            let airside = &airside;
+            scope.spawn(move || {
+                let mut raw = airside.raw();
+                raw.send(get(&format!("/{way}/{at}")));
+                let status = if way == "stall" { 504 } else { 502 };
+                let answer = raw.try_read("GET");
+                match answer {
+                    Ok(whole) if at == WHOLE.len() => assert_eq!(whole.text(), "body", "{way}"),
+                    Ok(refused) => {
+                        // A reset may overtake what was sent before it.
+                        assert!(at < head || way == "reset", "{way} {at}");
+                        assert_eq!(refused.status, status, "{way} {at}");
+                    }
+                    Err(_) => assert!(at >= head, "{way} {at}: the answer was cut"),
+                }
+            });
+        }
+    });
+    let log = airside.wait_for_access_log(3 * (WHOLE.len() + 1));
+    for (way, at) in (0..=WHOLE.len()).flat_map(|at| ways.map(|way| (way, at))) {
+        let path = format!("/{way}/{at}");
+        let line = log
+            .iter()
+            .find(|line| line["path"] == path.as_str())
+            .unwrap();
+        let reason = match (way, at) {
+            ("reset", _) if at >= head => continue,
+            (_, at) if at == WHOLE.len() => None,
+            ("stall", at) if at < head => Some("first_byte_timeout"),
+            ("stall", _) => Some("idle_timeout"),
+            _ => Some("connection_closed"),
+        };
+        assert_eq!(line["reason"].as_str(), reason, "{line}");
     }
 }
 

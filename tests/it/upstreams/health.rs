@@ -122,6 +122,54 @@ async fn a_server_that_fails_in_a_row_is_left_out_and_comes_back_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_all_servers_fail_no_more_are_left_out_than_may_be() {
+    let servers = [(); 4].map(|()| Origin::start());
+    for server in &servers {
+        server.on("/a", Reply::new(502, "bad"));
+    }
+    let keys = "balance: round_robin, ejection: { failures: 2, for: 60s, max_ejected: 50% }";
+    let airside = start(&servers.each_ref(), keys);
+    let mut raw = airside.raw();
+    for _ in 0..40 {
+        assert_eq!(
+            raw.exchange(get("/a")).text(),
+            "bad",
+            "someone still answers"
+        );
+    }
+    let out = states(&airside).await;
+    let out = out.iter().filter(|state| *state == "ejected").count();
+    assert_eq!(out, 2, "half of four");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_comes_back_begins_with_few_requests() {
+    let (good, back) = (Origin::start(), Origin::start());
+    back.on("/bad", Reply::new(502, ""));
+    good.on("/bad", Reply::new(200, ""));
+    let keys = "balance: random, ejection: { failures: 1, for: 300ms, max_ejected: 50% }";
+    let airside = start(&[&good, &back], keys);
+    let mut raw = airside.raw();
+    wait_for("an ejection", || {
+        raw.exchange(get("/bad"));
+        counts(&[&back], "/bad") == [1]
+    });
+    wait_until("its return", async || {
+        states(&airside).await == ["in", "warming"]
+    })
+    .await;
+    let begun = std::time::Instant::now();
+    for _ in 0..200 {
+        assert_eq!(raw.exchange(get("/a")).status, 200);
+    }
+    // From a tenth to the whole within ten seconds; on a busy machine some of them have gone by.
+    let share = (begun.elapsed().as_secs_f64() / 10.0 + 0.2).min(1.0);
+    let most = (200.0 * share / (1.0 + share)) as usize + 30;
+    let got = counts(&[&back], "/a")[0];
+    assert!(got <= most, "{got} of 200, and {most} would be many");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_answers_break_off_is_left_out_too() {
     let (good, bad) = (Origin::start(), Origin::start());
     let half = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf";

@@ -1,11 +1,15 @@
 //! Servers die, stall and come back while requests go on: clients see nothing of it.
 
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use super::{start, states};
-use crate::support::edge::{get, request};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::{start, states, view};
+use crate::support::edge::{self, get, request};
 use crate::support::origin::{Answer, Origin};
 use crate::support::server::Airside;
 use crate::support::wait::{wait_for, wait_until};
@@ -108,4 +112,54 @@ async fn one_of_three_servers_stops_answering_and_no_request_fails() {
         took < Some(Duration::from_secs(10).as_micros() as u64),
         "{took:?}"
     );
+}
+
+/// A server in a process of its own, which can be killed.
+fn process() -> Airside {
+    Airside::start(
+        "listeners: [{ address: \"{gateway}\" }]\nadmin: { listen: \"{admin}\" }\nroutes:\n  - { path: /*, respond: { body: well }, auth: public }",
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrk_sees_no_error_while_one_of_three_processes_is_killed_and_started_again() {
+    let (one, two, victim) = (process(), process(), process());
+    let keys = "health: { path: /healthz, every: 2s, timeout: 2s }, \
+        ejection: { failures: 2, for: 2s, max_ejected: 50% }, \
+        timeouts: { connect: 5s, first_byte: 5s }, \
+        retry: { attempts: 3, on: [connect, reset, 502, 503, 504], budget: 20% }";
+    let servers = [&one, &two, &victim].map(|server| format!("\"{}\"", server.address()));
+    let top = format!(
+        "upstreams:\n  origin: {{ servers: [{}], {keys} }}",
+        servers.join(", ")
+    );
+    let airside = edge::with_top(&top, super::ROUTE).start();
+    let mut wrk = Command::new("wrk");
+    wrk.args(["--threads", "1", "--connections", "32", "--duration", "90s"]);
+    wrk.args(["--latency", &airside.url("/a")]);
+    let wrk = wrk.stdout(Stdio::piped()).spawn().expect("wrk runs");
+    let answered = async |server: usize| {
+        let view = view(&airside).await;
+        view["servers"][server]["requests"].as_u64().unwrap()
+    };
+    wait_until("requests at the victim", async || answered(2).await > 300).await;
+    let before = answered(0).await;
+    // SIGKILL: whatever was on its way is lost.
+    let address = victim.address();
+    let victim = tokio::task::spawn_blocking(|| victim.restart())
+        .await
+        .unwrap();
+    assert_eq!(victim.address(), address);
+    wait_until("others", async || answered(0).await > before + 300).await;
+    // It stops before its time, and tells what it has seen.
+    kill(Pid::from_raw(wrk.id() as i32), Signal::SIGINT).unwrap();
+    let output = tokio::task::spawn_blocking(|| wrk.wait_with_output().unwrap()).await;
+    let said = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert!(said.contains("requests in "), "{said}");
+    assert!(
+        !said.contains("Non-2xx") && !said.contains("Socket errors"),
+        "{said}"
+    );
+    let failures = &view(&airside).await["servers"][2]["failures"];
+    assert_ne!(failures, 0, "the kill was felt, and by no client");
 }

@@ -15,6 +15,7 @@ mod names;
 mod operator;
 mod retries;
 mod timeouts;
+mod wellness;
 
 const ROUTE: &str = "  - { path: /*, upstream: origin }";
 

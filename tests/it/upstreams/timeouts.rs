@@ -29,6 +29,18 @@ fn a_routes_timeout_ends_a_request_before_the_upstreams_own_would() {
 }
 
 #[test]
+fn a_total_ends_a_request_that_no_answer_has_come_to() {
+    let origin = Origin::start();
+    origin.on("/slow", Answer::Stall(Vec::new()));
+    let airside = start(&[&origin], "timeouts: { first_byte: 30s, total: 300ms }");
+    let begun = Instant::now();
+    let answer = airside.raw().exchange(get("/slow"));
+    assert_refused(&answer, 504, "upstream_timeout");
+    assert_took(begun, 300);
+    assert_eq!(line(&airside, 1)["reason"], "total_timeout");
+}
+
+#[test]
 fn a_total_ends_an_answer_that_goes_on_for_too_long() {
     let origin = Origin::start();
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";

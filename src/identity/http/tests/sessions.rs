@@ -272,7 +272,7 @@ async fn rule_12_a_hash_of_a_lower_cost_is_replaced_when_its_owner_signs_in() {
     let mut config = site.config.clone();
     config.password.bcrypt_cost = Within(11);
     let stronger = Identity::open(&config, site._folder.path(), site.clock.clone()).unwrap();
-    let router = stronger.router(Networks::default());
+    let router = stronger.router(Arc::default());
     let sign_in = json_request(
         "POST",
         "/auth/signin",

@@ -7,7 +7,7 @@ use super::audit;
 use super::failure::{Failure, is_duplicate};
 use crate::identity::role::RoleName;
 use crate::identity::rotation::{KeyChange, StoredKey};
-use crate::identity::store::{Action, Origin};
+use crate::identity::store::{AT_ONCE, Action, Origin, StoreError};
 use crate::token::VerifyKey;
 
 /// By the time of publication; those that are retired only where they are asked for.
@@ -45,6 +45,7 @@ pub(super) async fn change(
         KeyChange::Publish { key, token_life } => publish(tx, key, *token_life, origin).await,
         KeyChange::Activate { kid, replaced } => activate(tx, kid, replaced, origin).await,
         KeyChange::Retire { kid } => retire(tx, kid, origin).await,
+        KeyChange::End { kid } => end(tx, kid, origin).await,
         KeyChange::Lengthen { kid, token_life } => lengthen(tx, kid, *token_life).await,
     }
 }
@@ -107,6 +108,25 @@ async fn retire(tx: &mut Transaction<'_>, kid: &str, origin: &Origin) -> Result<
         return Ok(false);
     }
     audit::note(tx, origin, Action::KeyRetired, kid, "").await?;
+    Ok(true)
+}
+
+async fn end(tx: &mut Transaction<'_>, kid: &str, origin: &Origin) -> Result<bool, Failure> {
+    // In one order for all, so that of two who end the last two keys the second sees what the first has done.
+    let lock = "SELECT kid FROM signing_keys
+                WHERE active_at IS NOT NULL AND retiring_at IS NULL AND retired_at IS NULL
+                ORDER BY kid FOR UPDATE";
+    let active: Vec<String> = tx.query(lock).await?;
+    if active == [kid] {
+        return Err(StoreError::LastKey.into());
+    }
+    let update = "UPDATE signing_keys SET retiring_at = COALESCE(retiring_at, ?), retired_at = ?
+                  WHERE kid = ? AND retired_at IS NULL";
+    tx.exec_drop(update, (origin.at, origin.at, kid)).await?;
+    if tx.affected_rows() == 0 {
+        return Ok(false);
+    }
+    audit::note(tx, origin, Action::KeyRetired, kid, AT_ONCE).await?;
     Ok(true)
 }
 

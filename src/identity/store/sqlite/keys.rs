@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 
 use super::audit;
 use crate::identity::rotation::{KeyChange, StoredKey};
-use crate::identity::store::{Action, Origin, StoreError};
+use crate::identity::store::{AT_ONCE, Action, Origin, StoreError};
 use crate::token::VerifyKey;
 
 /// By the time of publication; those that are retired only where they are asked for.
@@ -27,6 +27,7 @@ pub(super) fn change(
         KeyChange::Publish { key, token_life } => publish(tx, key, *token_life, origin),
         KeyChange::Activate { kid, replaced } => activate(tx, kid, replaced, origin),
         KeyChange::Retire { kid } => retire(tx, kid, origin),
+        KeyChange::End { kid } => end(tx, kid, origin),
         KeyChange::Lengthen { kid, token_life } => Ok(lengthen(tx, kid, *token_life)?),
     }
 }
@@ -84,6 +85,25 @@ fn retire(tx: &Transaction, kid: &str, origin: &Origin) -> Result<bool, StoreErr
         return Ok(false);
     }
     audit::note(tx, origin, Action::KeyRetired, kid, "")?;
+    Ok(true)
+}
+
+fn end(tx: &Transaction, kid: &str, origin: &Origin) -> Result<bool, StoreError> {
+    let is_active = "active_at IS NOT NULL AND retiring_at IS NULL AND retired_at IS NULL";
+    let one = |sql: String| tx.prepare_cached(&sql)?.exists([kid]);
+    if one(format!(
+        "SELECT 1 FROM signing_keys WHERE kid = ? AND {is_active}"
+    ))? && !one(format!(
+        "SELECT 1 FROM signing_keys WHERE kid <> ? AND {is_active}"
+    ))? {
+        return Err(StoreError::LastKey);
+    }
+    let sql = "UPDATE signing_keys SET retiring_at = COALESCE(retiring_at, ?1), retired_at = ?1
+               WHERE kid = ?2 AND retired_at IS NULL";
+    if tx.prepare_cached(sql)?.execute(params![origin.at, kid])? == 0 {
+        return Ok(false);
+    }
+    audit::note(tx, origin, Action::KeyRetired, kid, AT_ONCE)?;
     Ok(true)
 }
 
