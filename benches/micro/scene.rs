@@ -13,7 +13,7 @@ use airside::base::yaml;
 use airside::config;
 use airside::limit::{self, Limit};
 use airside::plan::{self, Plan, Shared};
-use airside::policy::{Call, Findings, Progress};
+use airside::policy::{Call, Findings, Progress, Unwatched};
 use airside::proxy::{destination, intake};
 use airside::route::method::Method;
 use airside::route::pattern::PathPattern;
@@ -144,7 +144,7 @@ impl Scene {
             unix_seconds: NOW,
             findings: &mut findings,
         };
-        match route.pipeline.request(0, &mut call) {
+        match route.pipeline.request(0, &mut call, &mut Unwatched) {
             Progress::Passed => findings,
             Progress::Answered(_) => panic!("the request is refused"),
             Progress::Waiting(..) => panic!("the request waits"),

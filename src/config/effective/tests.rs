@@ -14,6 +14,7 @@ issuers:
   corp: { issuer: "https://login.example.com", audience: api, algorithms: [RS256], jwks: "https://hunter2@login.example.com/keys" }
 admin: { listen: "127.0.0.1:3003", token: hunter2hunter2hunter2 }
 limits: { tokens: { rate: 1/1s } }
+telemetry: { tracing: { otlp: "http://127.0.0.1:4318", headers: { x-team: hunter2 } } }
 upstreams:
   a: { servers: ["127.0.0.1:3000", { address: "127.0.0.1:3002" }], tls: { key: tls/me.key } }
 defaults:
@@ -47,6 +48,7 @@ fn nothing_secret_is_shown_wherever_it_stands() {
         ("/redis/url", "redis://***@cache:6379/0"),
         ("/issuers/corp/jwks", "https://***@login.example.com/keys"),
         ("/admin/token", "***"),
+        ("/telemetry/tracing/headers/x-team", "***"),
         ("/routes/0/request_headers/set/Authorization", "***"),
         ("/routes/0/request_headers/set/X-Upstream-Key", "***"),
         ("/routes/0/request_headers/set/X-Api-Token", "${file:token}"),
