@@ -54,6 +54,7 @@ const BEYOND_THE_SCHEMA: &[(&str, &[&str])] = &[
             "conflict-body-with-204",
             "identity-grace",
             "limit-does-not-fit",
+            "server-no-connection",
             "upstream-warnings",
         ],
     ),
