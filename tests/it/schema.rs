@@ -53,7 +53,9 @@ const BEYOND_THE_SCHEMA: &[(&str, &[&str])] = &[
         &[
             "conflict-body-with-204",
             "identity-grace",
+            "limit-cluster-places",
             "limit-does-not-fit",
+            "redis-ca-without-tls",
             "server-no-connection",
             "upstream-warnings",
         ],
@@ -64,6 +66,7 @@ const BEYOND_THE_SCHEMA: &[(&str, &[&str])] = &[
             "identity-store-mysql-in-the-clear",
             "identity-store-mysql-option",
             "identity-store-mysql-option-value",
+            "redis-without-verification",
         ],
     ),
 ];
