@@ -273,8 +273,8 @@ impl ConnectionFilter for Doorkeeper {
 /// Of an IPv6 address: what one customer has.
 const PREFIX: u8 = 64;
 /// Points of `Calm`: of one connection, and of an address.
-pub const MOST_OF_CONNECTION: u32 = 100;
-const MOST_OF_ADDRESS: u32 = 400;
+pub const MOST_OF_CONNECTION: u32 = 250;
+const MOST_OF_ADDRESS: u32 = 1000;
 /// Addresses at once, those with a past and no connection among them; some 6 MB.
 const MOST_ADDRESSES: usize = 65_536;
 const SILENCE_MILLIS: u64 = 10_000;

@@ -105,7 +105,7 @@ fn run_tells_a_warning_and_serves() {
 
 #[test]
 fn run_refuses_what_check_refuses() {
-    for name in ["unknown-key-route", "not-built-keys", "missing-auth"] {
+    for name in ["unknown-key-route", "name-server-key", "missing-auth"] {
         let output = airside(&["run", "-c", &format!("tests/it/wrong/{name}.yaml")]);
         assert_eq!(output.status.code(), Some(1), "{name}");
         let checked = airside(&["check", "-c", &format!("tests/it/wrong/{name}.yaml")]);

@@ -33,7 +33,7 @@ const BEYOND_THE_SCHEMA: &[(&str, &[&str])] = &[
             "name-limit",
             "name-upstream",
             "name-upstream-in-split",
-            "not-built-words",
+            "limit-cluster-without-redis",
             "too-many-to-hand-over",
         ],
     ),
