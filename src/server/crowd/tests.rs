@@ -68,12 +68,12 @@ fn an_address_has_its_share_and_a_proxy_that_speaks_for_many_has_none() {
 fn an_address_that_takes_its_streams_back_is_kept_out_until_it_has_calmed_down() {
     let (crowd, clock) = crowd("connections: 9", "10.0.0.0/8");
     let place = crowd.enter(address("192.0.2.1")).unwrap();
-    assert!(!crowd.reset(address("192.0.2.1"), 200));
+    assert!(!crowd.reset(address("192.0.2.1"), MOST_OF_ADDRESS / 2));
     assert!(crowd.reset(address("192.0.2.1"), 1));
     drop(place);
     assert_eq!(crowd.enter(address("192.0.2.1")).unwrap_err(), "resets");
     assert!(crowd.enter(address("192.0.2.2")).is_ok());
-    assert!(!crowd.reset(address("10.0.0.1"), 1_000), "it is a proxy");
+    assert!(!crowd.reset(address("10.0.0.1"), 10_000), "it is a proxy");
     clock.advance(2_000);
     assert!(crowd.enter(address("192.0.2.1")).is_ok());
 }
