@@ -2,7 +2,7 @@
 //! bytes, and what these saw of requests that no phase ever heard of. In a tunnel it also knows who is to be told of the
 //! end of what the client sends, which Pingora would take for the end of both sides.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
 
@@ -14,6 +14,7 @@ use crate::upstream::Gate;
 pub struct Line {
     phase: AtomicU8,
     unheard: Mutex<Option<Unheard>>,
+    has_word: AtomicBool,
     /// Of the tunnel that the connection has become.
     gate: OnceLock<Arc<Gate>>,
 }
@@ -81,12 +82,16 @@ impl Line {
     /// Leaves word of a request that ended before any phase heard of it, or in the middle of one.
     pub fn leave_word(&self, unheard: Unheard) {
         *self.unheard.lock().unwrap_or_else(PoisonError::into_inner) = Some(unheard);
+        self.has_word.store(true, Ordering::Relaxed);
     }
 
+    /// The word that was left. Requests without one, nearly all, take no lock for it.
     pub fn take_word(&self) -> Option<Unheard> {
-        self.unheard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+        if !self.has_word.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.has_word.store(false, Ordering::Relaxed);
+        let mut unheard = self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+        unheard.take()
     }
 }
