@@ -1,22 +1,22 @@
-//! Tokens that were verified a moment ago: a client sends the same one with every request, and hashing it
-//! costs a fraction of verifying its signature. Bounded, and read without a lock. Nothing is taken on the
+//! Tokens that were verified a moment ago: a client sends the same one with every request, and finding it
+//! costs a fraction of verifying its signature. A token is known by all of its bytes. Bounded, and read without a lock. Nothing is taken on the
 //! cache's word alone: that the keys are the same, that no one ended the token and that its time is not
 //! over is asked at every use. Only good tokens are remembered.
 
+use std::hash::BuildHasher;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arc_swap::ArcSwapOption;
-use aws_lc_rs::digest;
+use foldhash::quality::RandomState;
 
 use super::verified::Verified;
-
-/// The SHA-256 of a whole token. No two tokens with the same one are known or to be feared.
-pub type Digest = [u8; 32];
 
 /// Some 32,000 tokens: a set-associative array, as limits have it.
 pub struct TokenCache {
     pages: Box<[OnceLock<Box<[Set]>>]>,
+    /// Seeded anew in each process: nobody outside can tell which tokens share a set.
+    hasher: RandomState,
     hits: Counter,
     misses: Counter,
     evictions: Counter,
@@ -38,8 +38,8 @@ struct Set([Slot; WAYS]);
 
 #[derive(Default)]
 struct Slot {
-    /// The first bytes of the digest: spares looking into most slots. It proves nothing, and may for a
-    /// moment belong to another entry.
+    /// The token's hash: spares looking into most slots. It proves nothing, and may for a moment belong to
+    /// another entry.
     tag: AtomicU64,
     /// When the entry was last of use, in unix seconds.
     used: AtomicU64,
@@ -47,7 +47,7 @@ struct Slot {
 }
 
 struct Entry {
-    digest: Digest,
+    token: Box<str>,
     verified: Verified,
 }
 
@@ -59,38 +59,30 @@ struct Counter([Shard; SHARDS]);
 #[repr(align(64))]
 struct Shard(AtomicU64);
 
-pub fn digest(token: &str) -> Digest {
-    let mut bytes = [0; 32];
-    let digest = digest::digest(&digest::SHA256, token.as_bytes());
-    for (byte, hashed) in bytes.iter_mut().zip(digest.as_ref()) {
-        *byte = *hashed;
-    }
-    bytes
-}
-
 impl TokenCache {
     pub fn new() -> Self {
         Self {
             pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
+            hasher: RandomState::default(),
             hits: Counter::default(),
             misses: Counter::default(),
             evictions: Counter::default(),
         }
     }
 
-    /// What `good` makes of the token with this digest, if it is remembered and good still.
+    /// What `good` makes of this token, if it is remembered and good still.
     pub fn find<T>(
         &self,
-        digest: &Digest,
+        token: &str,
         now: u64,
         good: impl Fn(&Verified) -> Option<T>,
     ) -> Option<T> {
-        let tag = tag(digest);
+        let tag = self.tag(token);
         let found = self.set(tag, false).and_then(|set| {
             let mut tagged = set.0.iter().filter(|slot| slot.tag.load(Relaxed) == tag);
             tagged.find_map(|slot| {
                 let entry = slot.entry.load();
-                let entry = entry.as_ref().filter(|entry| entry.digest == *digest)?;
+                let entry = entry.as_ref().filter(|entry| *entry.token == *token)?;
                 let found = good(&entry.verified)?;
                 if slot.used.load(Relaxed) < now {
                     slot.used.store(now, Relaxed);
@@ -109,8 +101,8 @@ impl TokenCache {
 
     /// Remembers a token that was just verified, in place of the same one, of one that has expired, or of
     /// the one of its set that has been out of use for longest.
-    pub fn keep(&self, digest: Digest, verified: Verified, now: u64) {
-        let tag = tag(&digest);
+    pub fn keep(&self, token: &str, verified: Verified, now: u64) {
+        let tag = self.tag(token);
         let Some(set) = self.set(tag, true) else {
             return;
         };
@@ -130,7 +122,8 @@ impl TokenCache {
             if worth > EXPIRED {
                 self.evictions.add(tag);
             }
-            slot.entry.store(Some(Entry { digest, verified }.into()));
+            let token = token.into();
+            slot.entry.store(Some(Entry { token, verified }.into()));
             slot.used.store(now, Relaxed);
             slot.tag.store(tag, Relaxed);
         }
@@ -142,6 +135,11 @@ impl TokenCache {
             misses: self.misses.sum(),
             evictions: self.evictions.sum(),
         }
+    }
+
+    /// Never 0, which is an empty slot's.
+    fn tag(&self, token: &str) -> u64 {
+        self.hasher.hash_one(token) | 1 << 63
     }
 
     fn set(&self, tag: u64, make: bool) -> Option<&Set> {
@@ -179,12 +177,6 @@ impl Counter {
     fn sum(&self) -> u64 {
         self.0.iter().map(|shard| shard.0.load(Relaxed)).sum()
     }
-}
-
-/// Never 0, which is an empty slot's.
-fn tag(digest: &Digest) -> u64 {
-    let (first, _) = digest.split_first_chunk().unwrap_or((&[0; 8], &[]));
-    u64::from_le_bytes(*first) | 1 << 63
 }
 
 /// What a slot is worth that holds nothing good any more; one that does is worth more.

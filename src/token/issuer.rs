@@ -1,9 +1,9 @@
 //! Whose tokens a route takes: the built-in issuer's, others', or several side by side. One that was
-//! verified is remembered, so that it costs a hash when it comes again.
+//! verified is remembered, so that it costs a comparison when it comes again.
 
 use std::sync::Arc;
 
-use super::cache::{self, TokenCache};
+use super::cache::TokenCache;
 use super::verified::Verified;
 use super::verify::{Segments, TokenError};
 use super::{ForeignVerifier, Principal, Verifier, foreign};
@@ -65,12 +65,11 @@ impl Accepted {
     /// Who the token speaks for at this time, in unix seconds.
     pub fn verify(&self, token: &str, now: u64) -> Result<Arc<Principal>, TokenError> {
         let segments = Segments::of(token)?;
-        let digest = cache::digest(token);
         let known = |verified: &Verified| {
             let holds = verified.holds(&self.issuers, now);
             holds.then(|| Arc::clone(&verified.principal))
         };
-        if let Some(principal) = self.cache.find(&digest, now, known) {
+        if let Some(principal) = self.cache.find(token, now, known) {
             return Ok(principal);
         }
         if self.issuers.is_empty() {
@@ -79,7 +78,7 @@ impl Accepted {
         let issuer = self.named_by(&segments).ok_or(TokenError::UnknownIssuer)?;
         let verified = issuer.verify(token, now)?;
         let principal = Arc::clone(&verified.principal);
-        self.cache.keep(digest, verified, now);
+        self.cache.keep(token, verified, now);
         Ok(principal)
     }
 
