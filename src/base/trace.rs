@@ -3,7 +3,7 @@
 
 use rand::RngExt;
 
-use super::id::hex128;
+use super::id::{hex64, hex128};
 
 /// The trace, the caller's span in it where there is one, and the request's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,14 +86,11 @@ impl TraceContext {
 
     /// The `traceparent` for those whom the span `caller` calls.
     pub fn header(&self, caller: u64) -> [u8; 55] {
-        let (id, caller) = (hex128(self.id), hex128(caller.into()));
-        let flags = hex128(self.flags.into());
-        let text = b"00-".iter().chain(&id).chain(b"-");
-        let text = text.chain(caller.iter().skip(16)).chain(b"-");
-        let text = text.chain(flags.iter().skip(30));
-        let mut out = [0; 55];
-        for (place, digit) in out.iter_mut().zip(text) {
-            *place = *digit;
+        let (id, caller) = (hex128(self.id), hex64(caller));
+        let flags = hex64(self.flags.into());
+        let mut out = [b'-'; 55];
+        for (at, text) in [(0, &b"00"[..]), (3, &id), (36, &caller), (53, &flags[14..])] {
+            out[at..at + text.len()].copy_from_slice(text);
         }
         out
     }
