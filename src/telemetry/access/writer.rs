@@ -6,20 +6,21 @@ use std::time::{Duration, Instant};
 
 use http::HeaderName;
 
+use super::Shared;
+use super::line::Lines;
 use super::output::{Lost, Output};
-use super::{Shared, line};
 
 /// Runs until `stopping` is set and everything queued before is written.
 pub(super) fn run(shared: &Shared, mut output: impl Output, fields: &[HeaderName]) {
     let mut batch = Vec::with_capacity(2 * BATCH);
-    let mut complaints = Complaints::default();
+    let (mut lines, mut complaints) = (Lines::default(), Complaints::default());
     loop {
         // Read before the queue is emptied: what was queued before it was set gets written.
         let stopping = shared.stopping.load(SeqCst);
         let mut idle = true;
         while let Some(record) = shared.records.pop() {
             idle = false;
-            line::add(&mut batch, &record, fields);
+            lines.add(&mut batch, &record, fields);
             if batch.len() >= BATCH {
                 write(shared, &mut output, &mut batch, &mut complaints);
             }
