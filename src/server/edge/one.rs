@@ -114,7 +114,7 @@ impl One {
                 }
                 self.read += got.len();
                 if !got.ends_with(b"\r\n\r\n") || self.read > got.len() || got.len() > LONG {
-                    self.lines += got.iter().filter(|byte| **byte == b'\n').count();
+                    self.lines += memchr::memchr_iter(b'\n', got).count();
                 }
             }
             Phase::Body => {
