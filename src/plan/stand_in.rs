@@ -159,6 +159,7 @@ impl StandIns {
                 session: None,
                 expires_at: u64::MAX,
                 claims: SignedClaims::default(),
+                said: Default::default(),
             }),
         });
         self.api_keys.publish(known);

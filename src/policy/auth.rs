@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, header};
-use pingora::http::RequestHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::{Call, Keys, Names, Policy, Refused, Rule, Verdict};
@@ -128,14 +127,14 @@ impl Policy for Auth {
 
     /// A key lives long and opens every door of its roles: the upstream learns whose it is, and never the
     /// key. Beside one there is no other credential, so that no token goes with it.
-    fn forward(&self, upstream: &mut RequestHeader) {
+    fn forward(&self, upstream: &mut HeaderMap) {
         if self.api_keys.is_none() {
             return;
         }
-        upstream.remove_header(&X_API_KEY);
-        let authorization = upstream.headers.get(header::AUTHORIZATION);
+        upstream.remove(&X_API_KEY);
+        let authorization = upstream.get(header::AUTHORIZATION);
         if authorization.is_some_and(token::is_api_key) {
-            upstream.remove_header(&header::AUTHORIZATION);
+            upstream.remove(header::AUTHORIZATION);
         }
     }
 

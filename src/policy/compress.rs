@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use pingora::http::ResponseHeader;
 
 use super::{Call, Keys, Names, Policy, Verdict};
 use crate::base::decode::words;
@@ -54,22 +53,21 @@ impl Policy for Compress {
 
 impl Encoder {
     /// Changes the head of an answer that is to be compressed, and says how. `None`: it passes as it is.
-    pub fn begin(agreed: Agreed, response: &mut ResponseHeader) -> Option<Self> {
-        if !gains(response) {
+    pub fn begin(agreed: Agreed, status: StatusCode, response: &mut HeaderMap) -> Option<Self> {
+        if !gains(status, response) {
             return None;
         }
         vary(response);
         let coding = agreed?;
-        let at_once = !response.headers.contains_key(header::CONTENT_LENGTH);
+        let at_once = !response.contains_key(header::CONTENT_LENGTH);
         let coder = Coder::new(coding).ok()?;
-        response.remove_header(&header::CONTENT_LENGTH);
+        response.remove(header::CONTENT_LENGTH);
         // A part of the coded answer is not the coded part of the answer.
-        response.remove_header(&header::ACCEPT_RANGES);
+        response.remove(header::ACCEPT_RANGES);
         let name = HeaderValue::from_static(coding.word());
-        // Invariant: names and values of our own; inserting can't fail.
-        let _ = response.insert_header(header::CONTENT_ENCODING, name);
+        response.insert(header::CONTENT_ENCODING, name);
         // HTTP/1.0 and HTTP/2 have other ways to end a body; where they are spoken it is taken away again.
-        let _ = response.insert_header(
+        response.insert(
             header::TRANSFER_ENCODING,
             HeaderValue::from_static("chunked"),
         );
@@ -176,8 +174,7 @@ fn quality(coding: Coding, headers: &HeaderMap) -> u16 {
 }
 
 /// Is there something to gain, and nothing against it?
-fn gains(response: &ResponseHeader) -> bool {
-    let headers = &response.headers;
+fn gains(status: StatusCode, headers: &HeaderMap) -> bool {
     let text = |name| {
         headers
             .get(name)
@@ -192,8 +189,8 @@ fn gains(response: &ResponseHeader) -> bool {
     // RFC 9110 §7.7: the origin may forbid it.
     let forbidden =
         text(header::CACHE_CONTROL).is_some_and(|control| control.contains("no-transform"));
-    !response.status.is_informational()
-        && !bodiless.contains(&response.status)
+    !status.is_informational()
+        && !bodiless.contains(&status)
         && !headers.contains_key(header::CONTENT_ENCODING)
         && !forbidden
         && length.is_none_or(|length| length >= LEAST)
@@ -215,8 +212,8 @@ fn is_compressible(kind: &str) -> bool {
 }
 
 /// Caches must know that another client may get another coding (RFC 9110 §12.5.5).
-fn vary(response: &mut ResponseHeader) {
-    let lines = response.headers.get_all(header::VARY).iter();
+fn vary(response: &mut HeaderMap) {
+    let lines = response.get_all(header::VARY).iter();
     let mut names = lines
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','));
@@ -224,21 +221,20 @@ fn vary(response: &mut ResponseHeader) {
         matches!(name.trim(), "*") || name.trim().eq_ignore_ascii_case("accept-encoding")
     });
     if !told {
-        let _ = response.append_header(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        response.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     }
 }
 
 /// The same answer with other bytes has no strong tag (RFC 9110 §8.8.1).
-fn weaken(response: &mut ResponseHeader) {
+fn weaken(response: &mut HeaderMap) {
     let tag = response
-        .headers
         .get(header::ETAG)
         .map(|tag| tag.as_bytes().to_vec());
     let Some(tag) = tag.filter(|tag| !tag.starts_with(b"W/")) else {
         return;
     };
     if let Ok(weak) = HeaderValue::from_bytes(&[b"W/", tag.as_slice()].concat()) {
-        let _ = response.insert_header(header::ETAG, weak);
+        response.insert(header::ETAG, weak);
     }
 }
 

@@ -8,7 +8,7 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
 };
 use http::{HeaderMap, StatusCode};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::RequestHeader;
 
 use super::{Call, Findings, Keys, Names, Policy, Verdict};
 use crate::base::reply::Reply;
@@ -97,7 +97,7 @@ impl Policy for Sharing {
         Verdict::Continue
     }
 
-    fn response(&self, findings: &Findings, response: &mut ResponseHeader) {
+    fn response(&self, findings: &Findings, response: &mut HeaderMap) {
         remove_what_the_upstream_says(response);
         if self.origins.is_some() {
             // Where no origin is allowed too: a cache must not give that answer to one that is.
@@ -106,13 +106,12 @@ impl Policy for Sharing {
         let Some(origin) = &findings.origin else {
             return;
         };
-        // Invariant, here and below: the names are constants and the values were parsed.
-        let _ = response.insert_header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         if self.credentials {
-            let _ = response.insert_header(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
+            response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, TRUE);
         }
         if let Some(expose) = &self.expose {
-            let _ = response.insert_header(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
+            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, expose.clone());
         }
     }
 }
@@ -148,41 +147,41 @@ impl Policy for Preflight {
         Verdict::refuse(reply)
     }
 
-    fn response(&self, findings: &Findings, response: &mut ResponseHeader) {
+    fn response(&self, findings: &Findings, response: &mut HeaderMap) {
         let Some(grant) = &findings.grant else {
             return;
         };
-        let _ = response.insert_header(ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone());
+        response.insert(ACCESS_CONTROL_ALLOW_METHODS, self.methods.clone());
         if let Some(headers) = &grant.headers {
-            let _ = response.insert_header(ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
+            response.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
         }
         if let Some(age) = &self.max_age {
-            let _ = response.insert_header(ACCESS_CONTROL_MAX_AGE, age.clone());
+            response.insert(ACCESS_CONTROL_MAX_AGE, age.clone());
         }
     }
 }
 
 /// On a route with `cors` the gateway alone says who may read: a second voice would make browsers refuse.
-fn remove_what_the_upstream_says(response: &mut ResponseHeader) {
-    let theirs = |response: &ResponseHeader| {
-        let mut names = response.headers.keys();
+fn remove_what_the_upstream_says(response: &mut HeaderMap) {
+    let theirs = |response: &HeaderMap| {
+        let mut names = response.keys();
         names.find(|name| is_cors(name.as_str())).cloned()
     };
     while let Some(name) = theirs(response) {
-        response.remove_header(&name);
+        response.remove(name);
     }
 }
 
 /// Adds `Origin` to `Vary`, unless it is there (RFC 9110 §12.5.5).
-fn vary_by_origin(response: &mut ResponseHeader) {
-    let lines = response.headers.get_all(VARY).iter();
+fn vary_by_origin(response: &mut HeaderMap) {
+    let lines = response.get_all(VARY).iter();
     let mut names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let says = |name: &[u8]| {
         let name = name.trim_ascii();
         name == b"*" || name.eq_ignore_ascii_case(b"origin")
     };
     if !names.any(says) {
-        let _ = response.append_header(VARY, BY_ORIGIN);
+        response.append(VARY, BY_ORIGIN);
     }
 }
 

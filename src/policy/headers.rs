@@ -1,7 +1,6 @@
 //! `request_headers` and `response_headers`: remove some, set and add others.
 
-use http::{HeaderName, HeaderValue};
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use schemars::{Schema, SchemaGenerator};
 use serde_json::json;
 
@@ -77,17 +76,8 @@ impl Policy for RequestHeaders {
         Some(Self(Changes::compile(edit, "a request", report)))
     }
 
-    fn forward(&self, upstream: &mut RequestHeader) {
-        for name in &self.0.remove {
-            upstream.remove_header(name);
-        }
-        for (name, value) in &self.0.set {
-            // Invariant: name and value were parsed, so that inserting can't fail.
-            let _ = upstream.insert_header(name.clone(), value.clone());
-        }
-        for (name, value) in &self.0.add {
-            let _ = upstream.append_header(name.clone(), value.clone());
-        }
+    fn forward(&self, upstream: &mut HeaderMap) {
+        self.0.apply(upstream);
     }
 }
 
@@ -97,17 +87,8 @@ impl Policy for ResponseHeaders {
         Some(Self(Changes::compile(edit, "an answer", report)))
     }
 
-    fn response(&self, _: &Findings, response: &mut ResponseHeader) {
-        for name in &self.0.remove {
-            response.remove_header(name);
-        }
-        for (name, value) in &self.0.set {
-            // Invariant: as above.
-            let _ = response.insert_header(name.clone(), value.clone());
-        }
-        for (name, value) in &self.0.add {
-            let _ = response.append_header(name.clone(), value.clone());
-        }
+    fn response(&self, _: &Findings, response: &mut HeaderMap) {
+        self.0.apply(response);
     }
 }
 
@@ -119,6 +100,18 @@ impl Changes {
             remove: remove.collect(),
             set: lines(&edit.set, of, report),
             add: lines(&edit.add, of, report),
+        }
+    }
+
+    fn apply(&self, headers: &mut HeaderMap) {
+        for name in &self.remove {
+            headers.remove(name);
+        }
+        for (name, value) in &self.set {
+            headers.insert(name, value.clone());
+        }
+        for (name, value) in &self.add {
+            headers.append(name, value.clone());
         }
     }
 }

@@ -5,8 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use pingora::http::ResponseHeader;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::{Call, Findings, Keys, Names, Policy, Refused, Rule, Rulings, Then, Verdict};
@@ -94,7 +93,7 @@ pub fn refusing(findings: &Findings) -> Option<&Limit> {
 }
 
 /// Adds `RateLimit` and `RateLimit-Policy` of every limit that looked at the request and says so.
-pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
+pub fn tell(findings: &Findings, response: &mut HeaderMap) {
     let told = findings.counted.iter();
     let mut told = told.filter_map(|counted| Some((counted.names()?, counted.decision())));
     let Some((names, decision)) = told.next() else {
@@ -117,8 +116,8 @@ pub fn tell(findings: &Findings, response: &mut ResponseHeader) {
     };
     // Invariant: both fields are made of printable ASCII.
     if let (Ok(policy), Ok(state)) = (policy, HeaderValue::from_bytes(&state)) {
-        let _ = response.insert_header(RATE_LIMIT_POLICY, policy);
-        let _ = response.insert_header(RATE_LIMIT, state);
+        response.insert(RATE_LIMIT_POLICY, policy);
+        response.insert(RATE_LIMIT, state);
     }
 }
 

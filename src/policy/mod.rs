@@ -4,8 +4,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::HeaderValue;
-use pingora::http::{RequestHeader, ResponseHeader};
+use http::{HeaderMap, HeaderValue};
+use pingora::http::RequestHeader;
 use smallvec::SmallVec;
 
 use crate::base::net::Client;
@@ -43,11 +43,11 @@ pub trait Policy: Sized {
         Verdict::Continue
     }
 
-    /// The head that the upstream gets, a fresh copy at each attempt.
-    fn forward(&self, _upstream: &mut RequestHeader) {}
+    /// The header fields that the upstream gets, a fresh copy at each attempt.
+    fn forward(&self, _upstream: &mut HeaderMap) {}
 
-    /// The head of the answer, from the upstream or our own.
-    fn response(&self, _findings: &Findings, _response: &mut ResponseHeader) {}
+    /// The header fields of the answer, from the upstream or our own.
+    fn response(&self, _findings: &Findings, _response: &mut HeaderMap) {}
 
     /// The key that refused, where it was one of this policy's.
     fn rule(&self, _refused: &Refused) -> Option<Rule> {
@@ -208,11 +208,11 @@ macro_rules! pipeline {
                 }
             }
 
-            pub fn forward(&self, upstream: &mut RequestHeader) {
+            pub fn forward(&self, upstream: &mut HeaderMap) {
                 $(if let Some(policy) = &self.$policy { policy.forward(upstream); })*
             }
 
-            pub fn response(&self, findings: &Findings, response: &mut ResponseHeader) {
+            pub fn response(&self, findings: &Findings, response: &mut HeaderMap) {
                 $(if let Some(policy) = &self.$policy { policy.response(findings, response); })*
             }
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::prelude::*;
 use pingora::proxy::Session;
 
 use super::context::Context;
+use super::slow;
 use crate::base::reply::{PROBLEM_JSON, Refusal, Reply};
+use crate::policy::compress::Encoder;
 use crate::policy::limits;
 
 /// An answer of our own, ready to be written.
@@ -63,33 +65,34 @@ pub fn make(request: &RequestHeader, context: &mut Context, reply: Reply) -> Res
         Some(refusal) => Bytes::from(refusal.body(context.id.as_str(), reply.detail.as_deref())),
         None => reply.body,
     };
-    let mut response = ResponseHeader::build(status, Some(8))?;
+    let mut headers = HeaderMap::with_capacity(OURS);
     if let Some(refusal) = grpc {
         // An answer of trailers only, which have the head's place then.
-        response.insert_header(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/grpc"),
-        )?;
-        response.insert_header(
-            GRPC_STATUS,
-            HeaderValue::from(u16::from(refusal.grpc_status())),
-        )?;
-        response.insert_header(GRPC_MESSAGE, HeaderValue::from_static(refusal.title()))?;
+        let kind = HeaderValue::from_static("application/grpc");
+        headers.insert(header::CONTENT_TYPE, kind);
+        let code = u16::from(refusal.grpc_status());
+        headers.insert(GRPC_STATUS, HeaderValue::from(code));
+        let message = HeaderValue::from_static(refusal.title());
+        headers.insert(GRPC_MESSAGE, message);
     } else if reply.refusal.is_some() {
-        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON))?;
-        response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))?;
+        let kind = HeaderValue::from_static(PROBLEM_JSON);
+        headers.insert(header::CONTENT_TYPE, kind);
+        let control = HeaderValue::from_static("no-store");
+        headers.insert(header::CACHE_CONTROL, control);
     }
     for (name, value) in reply.headers {
-        response.append_header(name, value)?;
+        headers.append(name, value);
     }
-    finish_head(&mut response, context);
+    finish_head(status, &mut headers, context);
     let bodiless =
         grpc.is_some() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     if !bodiless {
-        response.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
     }
+    let (mut response, ()) = http::Response::new(()).into_parts();
+    (response.status, response.headers) = (status, headers);
     Ok(Answer {
-        head: response,
+        head: response.into(),
         body,
         bodiless,
     })
@@ -116,9 +119,9 @@ fn may_stay_open(request: &RequestHeader) -> bool {
 }
 
 /// What every answer's head gets, the upstream's and ours.
-pub fn finish_head(response: &mut ResponseHeader, context: &mut Context) {
+pub fn finish_head(status: StatusCode, response: &mut HeaderMap, context: &mut Context) {
     let after = context.started.elapsed();
-    limits::settle(&mut context.findings, response.status, after);
+    limits::settle(&mut context.findings, status, after);
     limits::tell(&context.findings, response);
     let route = context.route().map(|route| &route.pipeline);
     if let Some(policies) = route.or(context.plan.unrouted.as_ref()) {
@@ -126,40 +129,68 @@ pub fn finish_head(response: &mut ResponseHeader, context: &mut Context) {
     }
 }
 
+/// Makes an upstream's answer ours. True where the connection ends with it.
+pub fn pass_on(
+    request: &RequestHeader,
+    status: StatusCode,
+    response: &mut HeaderMap,
+    context: &mut Context,
+) -> bool {
+    // After a switch of protocols `Connection` and `Upgrade` are the answer, and no other follows it.
+    let switched = status == StatusCode::SWITCHING_PROTOCOLS;
+    if !switched {
+        strip_hop_by_hop(response);
+    } else if let Some(gate) = &context.gate {
+        gate.tunnel();
+        slow::tunnel(context, gate);
+    }
+    if switched || !status.is_informational() {
+        context.upgraded = switched;
+        finish_head(status, response, context);
+        if !switched && request.method != Method::HEAD {
+            let coding = context.findings.coding;
+            context.encoder = coding.and_then(|agreed| Encoder::begin(agreed, status, response));
+        }
+    }
+    if is_bodiless(request, status, response) {
+        limits::leave(&mut context.findings);
+    }
+    request.version == http::Version::HTTP_10 && ends_with_the_connection(response)
+}
+
 /// Is this head all of the answer (RFC 9112 §6.3)?
-pub fn is_bodiless(request: &RequestHeader, response: &ResponseHeader) -> bool {
-    let length = response.headers.get(header::CONTENT_LENGTH);
+fn is_bodiless(request: &RequestHeader, status: StatusCode, response: &HeaderMap) -> bool {
+    let length = response.get(header::CONTENT_LENGTH);
     let empty = length.is_some_and(|length| length.as_bytes() == b"0");
-    let status = response.status;
     let never = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     !status.is_informational() && (empty || never || request.method == Method::HEAD)
 }
 
 /// Removes what the upstream said to the gateway alone (RFC 9110 §7.6.1). What frames the message stays, even
 /// where `Connection` names it: the client could not read the answer without.
-pub fn strip_hop_by_hop(response: &mut ResponseHeader) {
-    response.remove_header(&KEEP_ALIVE);
-    response.remove_header(&PROXY_CONNECTION);
-    if !response.headers.contains_key(header::CONNECTION) {
+fn strip_hop_by_hop(response: &mut HeaderMap) {
+    response.remove(&KEEP_ALIVE);
+    response.remove(&PROXY_CONNECTION);
+    if !response.contains_key(header::CONNECTION) {
         return;
     }
-    let lines = response.headers.get_all(header::CONNECTION).iter();
+    let lines = response.get_all(header::CONNECTION).iter();
     let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
     let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     let named: Vec<_> = names.filter(|name| !framing.contains(name)).collect();
     for name in named {
-        response.remove_header(&name);
+        response.remove(name);
     }
-    response.remove_header(&header::CONNECTION);
+    response.remove(header::CONNECTION);
 }
 
 /// Makes an answer in chunks one that the close ends, for a client of HTTP/1.0, which knows no chunks
 /// (RFC 9112 §6.1). False where it is none.
-pub fn ends_with_the_connection(response: &mut ResponseHeader) -> bool {
-    let chunked = response.remove_header(&header::TRANSFER_ENCODING).is_some();
+fn ends_with_the_connection(response: &mut HeaderMap) -> bool {
+    let chunked = response.remove(header::TRANSFER_ENCODING).is_some();
     if chunked {
-        response.remove_header(&header::CONTENT_LENGTH);
+        response.remove(header::CONTENT_LENGTH);
     }
     chunked
 }
@@ -187,5 +218,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Fields that an answer of ours has, as a rule at most.
+const OURS: usize = 8;
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);

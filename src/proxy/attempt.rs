@@ -58,7 +58,7 @@ pub fn begin(header: &RequestHeader, context: &mut Context, now: u64) -> Result<
 /// Goes on to the next attempt, or to the first. Errors: there is no server, or no time.
 pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<HttpPeer>> {
     if context.attempts > 0 {
-        context.end_attempt();
+        context.end_attempt(Instant::now());
         if !context.tried.is_empty() {
             pause(context).await;
         }
@@ -80,8 +80,9 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
             Error::e_explain(failure::NO_LEASE, "no server for another attempt")
         })?,
     };
-    let cluster = context.cluster.as_ref();
-    let cluster = cluster.or_err(InternalError, "no upstream was chosen")?;
+    let Some(cluster) = context.cluster.as_ref() else {
+        return Error::e_explain(InternalError, "no upstream was chosen");
+    };
     let left = left.map(|(left, _)| left);
     let peer = match context.asks_for_tunnel {
         true => {

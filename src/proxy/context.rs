@@ -173,12 +173,12 @@ impl Context {
         self.route.and_then(|index| self.plan.route(index))
     }
 
-    /// The attempt that is going on is over: its server is free again.
-    pub fn end_attempt(&mut self) {
+    /// The attempt that is going on is over by `now`: its server is free again.
+    pub fn end_attempt(&mut self, now: Instant) {
         self.alarm.off();
         spans::end(self);
         if let Some(began) = self.attempt.take() {
-            self.upstream_time += began.elapsed();
+            self.upstream_time += now.saturating_duration_since(began);
         }
         self.lease = None;
     }

@@ -3,6 +3,7 @@
 use http::{HeaderValue, header};
 use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorSource, ErrorType};
+use tokio::time::Instant;
 
 use super::alarm::Bound;
 use super::context::Context;
@@ -39,7 +40,7 @@ pub async fn tell(
     context: &mut Context,
     now: u64,
 ) -> FailToProxy {
-    context.end_attempt();
+    context.end_attempt(Instant::now());
     // A switch of protocols is an answer: what comes after it is the tunnel's.
     let written = session.response_written().is_some_and(|head| {
         let status = head.status;

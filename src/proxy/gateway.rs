@@ -14,15 +14,17 @@ use pingora::prelude::*;
 use pingora::protocols::Digest;
 use pingora::proxy::FailToProxy;
 use pingora::upstreams::peer::HttpPeer;
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::traffic::Traffic;
-use super::{answer, arrival, attempt, decision, denial, failure, forward, record, slow, spans};
+use super::{
+    answer, arrival, attempt, decision, denial, failure, forward, head, record, slow, spans,
+};
 use crate::base::clock::Clock;
 use crate::plan::Plan;
-use crate::policy::compress::Encoder;
 use crate::policy::{Unwatched, limits};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::denials::Denials;
@@ -57,22 +59,24 @@ impl Gateway {
 
 #[async_trait]
 impl ProxyHttp for Gateway {
-    type CTX = Context;
+    /// Boxed: Pingora's futures hold it several times over.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(self.plan.load_full(), self.traffic.enter())
+    fn new_ctx(&self) -> Self::CTX {
+        Box::new(Context::new(self.plan.load_full(), self.traffic.enter()))
     }
 
     /// The default adds a compression module, switched off, that costs an allocation a request.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
         // Where Pingora has decided to close (HTTP/1.0, or a length beside a transfer encoding: RFC 9112 §6.1), so
         // it stays.
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
         session.set_keepalive(stays.then_some(0));
         slow::begin(session, context);
         arrival::note(session, context);
+        head::forget_case(session.req_header_mut());
         let (header, shaken) = (session.req_header(), arrival::handshake(session));
         match decision::decide(&self.clock, header, shaken, context, &mut Unwatched).await {
             Ok(()) => Ok(false),
@@ -84,7 +88,11 @@ impl ProxyHttp for Gateway {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(
+        &self,
+        _: &mut Session,
+        context: &mut Self::CTX,
+    ) -> Result<Box<HttpPeer>> {
         attempt::next(context, || self.clock.monotonic_millis()).await
     }
 
@@ -92,7 +100,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         _: &HttpPeer,
-        context: &mut Context,
+        context: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
         let now = self.clock.monotonic_millis();
@@ -107,7 +115,7 @@ impl ProxyHttp for Gateway {
         peer: &HttpPeer,
         connection: RawFd,
         _: Option<&Digest>,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         if peer::is_own(peer) {
             context.alarm.watch(connection);
@@ -122,7 +130,7 @@ impl ProxyHttp for Gateway {
         peer: &HttpPeer,
         session: &mut Session,
         error: Box<Error>,
-        context: &mut Context,
+        context: &mut Self::CTX,
         reused: bool,
     ) -> Box<Error> {
         let mut error = error.more_context(format!("Peer: {peer}"));
@@ -135,7 +143,7 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         upstream: &mut RequestHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         let connection = Connection {
             peer: arrival::peer(session),
@@ -157,7 +165,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         // HTTP/2 may end a body with an empty piece. Pingora would write it as a last chunk, and then another:
         // the second would stand before the connection's next answer.
@@ -184,8 +192,9 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
+        head::change_response(response, |_| ());
         let status = response.status;
         let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
         if switches && context.gate.is_none() {
@@ -204,7 +213,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         _: &mut Option<Bytes>,
         is_end: bool,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         if context.alarm.rang().is_some() {
             // Where the close ends an answer, one that was cut would look whole.
@@ -218,34 +227,15 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<()> {
         // RFC 9110 §2.5: the version is that of who sends the message, which is the gateway.
         response.set_version(http::Version::HTTP_11);
-        // After a switch of protocols `Connection` and `Upgrade` are the answer, and no other follows it.
-        let switched = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
-        if !switched {
-            answer::strip_hop_by_hop(response);
-        } else if let Some(gate) = &context.gate {
-            gate.tunnel();
-            slow::tunnel(context, gate);
-        }
-        if switched || !response.status.is_informational() {
-            context.upgraded = switched;
-            answer::finish_head(response, context);
-            if !switched && session.req_header().method != http::Method::HEAD {
-                let coding = context.findings.coding;
-                context.encoder = coding.and_then(|agreed| Encoder::begin(agreed, response));
-            }
-        }
-        if answer::is_bodiless(session.req_header(), response) {
-            limits::leave(&mut context.findings);
-        }
-        let version = session.req_header().version;
-        if version == http::Version::HTTP_10 && answer::ends_with_the_connection(response) {
-            session.set_keepalive(None);
-        }
-        if self.traffic.is_draining() {
+        let status = response.status;
+        let ends = head::change_response(response, |headers| {
+            answer::pass_on(session.req_header(), status, headers, context)
+        });
+        if ends || self.traffic.is_draining() {
             // Pingora writes `Connection` itself, by this.
             session.set_keepalive(None);
         }
@@ -258,7 +248,7 @@ impl ProxyHttp for Gateway {
         _: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
         // An answer of 101 has no body, but all that follows.
         if end && !context.upgraded {
@@ -277,7 +267,7 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut Session,
         _: &mut http::HeaderMap,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         let rest = context
             .encoder
@@ -290,22 +280,23 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         error: &Error,
-        context: &mut Context,
+        context: &mut Self::CTX,
     ) -> FailToProxy {
         failure::tell(session, error, context, self.clock.monotonic_millis()).await
     }
 
     /// What clients do wrong is theirs; the access log has it, and nobody can fill the error log with it.
-    fn suppress_error_log(&self, _: &Session, _: &Context, error: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Self::CTX, error: &Error) -> bool {
         *error.esource() == ErrorSource::Downstream || *error.etype() == BODY_TOO_LARGE
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Self::CTX) {
         if error.is_none() {
             attempt::completed(context);
         }
-        context.end_attempt();
-        record::count(session, context);
+        let now = Instant::now();
+        context.end_attempt(now);
+        record::count(session, context, now);
         if context.recording.is_some() {
             spans::finish(session, error, context, self.clock.unix_nanos());
         }
@@ -319,6 +310,7 @@ impl ProxyHttp for Gateway {
                 error,
                 context,
                 &self.access_log,
+                now,
                 self.clock.unix_millis(),
             );
             self.access_log.log(record);
@@ -326,7 +318,7 @@ impl ProxyHttp for Gateway {
     }
 
     /// Pingora's default would put the query into the error log.
-    fn request_summary(&self, session: &Session, context: &Context) -> String {
+    fn request_summary(&self, session: &Session, context: &Self::CTX) -> String {
         let header = session.req_header();
         format!(
             "{} {} request {}",

@@ -13,6 +13,7 @@ pub mod destination;
 mod failure;
 mod forward;
 mod gateway;
+mod head;
 pub mod intake;
 mod line;
 mod record;

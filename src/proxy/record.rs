@@ -3,21 +3,23 @@
 use http::{Version, header};
 use pingora::Error;
 use pingora::proxy::Session;
+use tokio::time::Instant;
 
 use super::context::Context;
 use crate::base::reply::Refusal;
 use crate::limit::Counted;
 use crate::telemetry::access::{AccessLog, Field, Record, Text};
 
-/// The record of a request that is over at `unix_millis`.
+/// The record of a request that is over by `now`, which is `unix_millis`.
 pub fn of(
     session: &Session,
     error: Option<&Error>,
     context: &Context,
     log: &AccessLog,
+    now: Instant,
     unix_millis: u64,
 ) -> Record {
-    let duration = context.started.elapsed();
+    let duration = now.saturating_duration_since(context.started);
     let nearest = nearest(context);
     Record {
         unix_millis: unix_millis.saturating_sub(duration.as_millis() as u64),
@@ -41,9 +43,9 @@ pub fn of(
     }
 }
 
-/// Counts a request that is over.
-pub fn count(session: &Session, context: &Context) {
-    let duration = context.started.elapsed();
+/// Counts a request that is over by `now`.
+pub fn count(session: &Session, context: &Context, now: Instant) {
+    let duration = now.saturating_duration_since(context.started);
     let meters = context.meters();
     let gateway = duration.saturating_sub(context.upstream_time);
     meters.count(status(session), duration, gateway);

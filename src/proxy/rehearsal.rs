@@ -13,7 +13,7 @@ use super::answer;
 use super::context::Context;
 use super::forward::{self, Connection};
 use super::traffic::Traffic;
-use super::{arrival, decision, intake};
+use super::{arrival, decision, head, intake};
 use crate::base::clock::Clock;
 use crate::base::net::Client;
 use crate::base::reply::{Refusal, Reply};
@@ -240,7 +240,9 @@ impl Begun {
                     sent: self.request.headers.clone(),
                 });
                 let mut head = ResponseHeader::build(upstream_status, None).map_err(failed)?;
-                answer::finish_head(&mut head, context);
+                head::change_response(&mut head, |headers| {
+                    answer::finish_head(upstream_status, headers, context);
+                });
                 (head, Bytes::new())
             }
         };

@@ -123,6 +123,7 @@ mod tests {
                 issuer: "airside".into(),
                 session: None,
                 expires_at,
+                said: Default::default(),
             }),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::claim::SignedClaims;
+use super::said::Said;
 
 /// The claims of an own access token (RFC 9068 §2.2). No field is optional but `nbf`, so that parsing
 /// is the check that all are there, once, and of the right type; unknown ones are ignored (RFC 7519 §4).
@@ -45,6 +46,8 @@ pub struct Principal {
     pub expires_at: u64,
     /// All that the token says, for those who ask for a claim by its name.
     pub claims: SignedClaims,
+    /// What upstreams are told of it.
+    pub said: Said,
 }
 
 /// What a principal showed.

@@ -138,6 +138,7 @@ impl ForeignVerifier {
                 issuer: Arc::clone(&self.name),
                 session: claims.sid,
                 expires_at: claims.exp.0,
+                said: Default::default(),
             }),
         })
     }

@@ -186,6 +186,7 @@ impl Verifier {
                 session: Some(claims.sid),
                 expires_at: claims.exp,
                 claims: signed,
+                said: Default::default(),
             },
         })
     }
@@ -214,6 +215,7 @@ impl Verifier {
                 session: claims.sid,
                 expires_at: end,
                 claims: signed,
+                said: Default::default(),
             },
         })
     }

@@ -26,10 +26,11 @@ impl Cluster {
         peer.options.total_connection_timeout = Some(within(timeouts.connect));
         peer.options.write_timeout = Some(timeouts.idle);
         // Pingora has one bound for every read, and it runs while the client is slow to send. Which one holds when is
-        // the alarm's to know; this one only catches what that might miss.
+        // the alarm's to know, wherever it may cut the connection; a second timer for each read would find nothing
+        // to do.
         let longest = timeouts.first_byte.max(timeouts.idle);
         peer.options.read_timeout = match is_own(&peer) {
-            true => Some(longest + BACKSTOP),
+            true => None,
             // A stream may be silent between two messages; the client's deadline ends it, or the request's.
             false if transport.streams() => left,
             false => Some(within(longest)),
@@ -73,8 +74,6 @@ pub fn is_own(peer: &HttpPeer) -> bool {
     peer.options.alpn.get_max_http_version() == 1
 }
 
-/// Above the 60 s that Pingora waits for a client's next byte: a slow client is never taken for a slow server.
-const BACKSTOP: Duration = Duration::from_secs(90);
 /// Below the 5 s after which Node's servers close an unused connection, because a request that meets the close is
 /// lost.
 const IDLE: Duration = Duration::from_secs(4);

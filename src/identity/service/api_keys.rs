@@ -99,6 +99,7 @@ fn known(key: LiveApiKey, issuer: &Arc<str>) -> KnownKey {
         issuer: Arc::clone(issuer),
         session: None,
         expires_at: key.expires_at.map_or(u64::MAX, |millis| millis / 1_000),
+        said: Default::default(),
     };
     KnownKey {
         hash: key.hash,

@@ -342,11 +342,9 @@ impl Ssl for Watched {
 }
 
 impl GetTimingDigest for Watched {
+    /// Nobody asks, and each request of a connection would copy it.
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        let inner = self.inner.as_ref();
-        inner
-            .map(|inner| inner.get_timing_digest())
-            .unwrap_or_default()
+        Vec::new()
     }
 }
 
