@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Trains a build: runs the jobs of the bench against a program that notes which way its code goes, and lets it write
+that down. Only how often matters, not how fast: it may run on a busy machine.
+
+usage: train.py PROGRAM FOLDER     FOLDER gets the notes (*.profraw)
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import bench
+import peers
+
+SECONDS = 2
+
+
+def main():
+    program, notes = (Path(text).resolve() for text in sys.argv[1:])
+    os.environ["LLVM_PROFILE_FILE"] = str(notes / "%p-%m.profraw")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        origin, port = peers.upstream(place)
+        try:
+            for algorithm, jobs in bench.scenarios("").items():
+                inner = place / algorithm
+                inner.mkdir()
+                values = {**peers.certificate(inner), "upstream": port}
+                side = peers.airside(program, inner, values, algorithm, bench.SECRET)
+                try:
+                    token = peers.sign_in(side)
+                    # One token does for all: many make the same ways, and need a library to be made.
+                    for job in (job for job in jobs if "tokens" not in job.options):
+                        print(f"training: {job.name}", flush=True)
+                        job.run(side, SECONDS, token)
+                finally:
+                    # Its notes are written when it ends of itself.
+                    side.stop()
+        finally:
+            origin.stop()
+    if not any(file.stat().st_size for file in notes.glob("*.profraw")):
+        sys.exit("nothing was noted: is the program an instrumented one?")
+
+
+if __name__ == "__main__":
+    main()
