@@ -7,9 +7,9 @@
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /src
 COPY scripts scripts
-RUN scripts/install-build-deps && rm -rf /var/lib/apt/lists/*
+RUN scripts/install-train-deps && rustup component add llvm-tools && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN cargo build --release --locked
+RUN scripts/dist
 
 FROM debian:bookworm-slim
 # Roots of trust, for upstreams and issuers that are reached over TLS.
@@ -19,7 +19,7 @@ RUN apt-get update \
     && groupadd --gid 10001 airside \
     && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin airside \
     && install -d -o airside -g airside -m 0700 /var/lib/airside
-COPY --from=build /src/target/release/airside /usr/local/bin/airside
+COPY --from=build /src/target/dist/airside /usr/local/bin/airside
 COPY conf/airside.yaml /etc/airside/airside.yaml
 
 # Paths of the configuration are relative to its file, so the data's is absolute. Identity and the

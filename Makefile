@@ -4,11 +4,12 @@ CARGO ?= cargo
 # Where builds go: cargo's own variable, so that both agree.
 CARGO_TARGET_DIR ?= target
 AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
+DIST := $(CARGO_TARGET_DIR)/dist/airside
 # More arguments for `airside demo`, and for the bench (`--only plain --rounds 3`).
 ARGS ?=
 BENCH ?=
 
-.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps
+.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps bench-deps
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,6 +20,9 @@ demo: build ## the whole system at once: gateway, identity, two upstreams (ARGS=
 
 build: build-deps ## a release build
 	$(CARGO) build --release --locked
+
+dist: ## the program as it is shipped: optimised as a whole, and by a profile of real load (two builds; DIST_CPU=x86-64-v3)
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/dist
 
 test: build-deps test-deps ## all tests, against real servers
 	$(CARGO) test --locked
@@ -36,11 +40,19 @@ bench-micro: build-deps ## what a request costs: times and allocations, without 
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)
 
-bench: build bench-deps ## CPU time and latency beside nginx, HAProxy, Caddy and Express (an hour; BENCH=… are passed on)
-	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/bench.py $(AIRSIDE) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
+bench: bench-deps ## CPU time and latency beside nginx, HAProxy, Caddy and Express (an hour; BENCH=… are passed on)
+	[ -x $(DIST) ] || $(MAKE) dist
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/bench.py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
 
 bench-instructions: build bench-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
 	benches/instructions/count.py $(AIRSIDE)
+
+bench-latency: bench-deps ## latency against offered load, beside nginx and HAProxy (BENCH=… are passed on)
+	[ -x $(DIST) ] || $(MAKE) dist
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/latency.py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
+
+bench-scale: build bench-deps ## what a request costs with more routes and more servers
+	benches/instructions/scale.py $(AIRSIDE)
 
 clean-demo: ## forget what the demo has stored
 	rm -rf demo-data

@@ -72,21 +72,26 @@ def lower(budget, measured):
     BUDGET.write_text("\n".join(lines) + "\n")
 
 
-def measure(program):
-    """Instructions and allocations a request, by scenario."""
+def as_it_is(text):
+    return text
+
+
+def measure(program, scenarios=SCENARIOS, change=as_it_is, behind=as_it_is, warm_up=WARM_UP):
+    """Instructions and allocations a request, by scenario. `change` is made to the gateway's configuration, `behind`
+    to that of the one behind it."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         running = []
         try:
-            upstream = start(running, [program], "upstream", folder, {})
+            upstream = start(running, [program], "upstream", folder, {}, behind)
             counted = ["valgrind", "--tool=callgrind", "--instr-atstart=no", "--dump-instr=no", "--compress-strings=no",
                        "--compress-pos=no", "--callgrind-out-file=counts", program]
-            gateway = start(running, counted, "gateway", folder, {"UPSTREAM": upstream["GATEWAY"], **COUNTABLE})
+            gateway = start(running, counted, "gateway", folder, {"UPSTREAM": upstream["GATEWAY"], **COUNTABLE}, change)
             token = sign_in(gateway["GATEWAY"])
             results = {}
-            for index, (name, path, status, signed) in enumerate(SCENARIOS, 1):
+            for index, (name, path, status, signed) in enumerate(scenarios, 1):
                 headers = {"Authorization": f"Bearer {token}"} if signed else {}
-                load(gateway["GATEWAY"], path, headers, status, WARM_UP)
+                load(gateway["GATEWAY"], path, headers, status, warm_up)
                 control(running[-1], "-i", "on")
                 load(gateway["GATEWAY"], path, headers, status, REQUESTS)
                 control(running[-1], "-i", "off")
@@ -100,11 +105,11 @@ def measure(program):
                 process.wait()
 
 
-def start(running, command, name, folder, environment):
+def start(running, command, name, folder, environment, change=as_it_is):
     """Runs the program with a configuration of this folder, and gives its ports once it answers."""
     place = folder / name
     place.mkdir()
-    (place / "airside.yaml").write_text((HERE / f"{name}.yaml").read_text())
+    (place / "airside.yaml").write_text(change((HERE / f"{name}.yaml").read_text()))
     ports = dict(zip(["GATEWAY", "ADMIN", "IDENTITY"], free_ports(3)))
     with open(place / "log", "w") as log:
         process = subprocess.Popen(

@@ -104,14 +104,13 @@ def main():
         report.plots(run, Path(options.out))
 
 
-def compare(options, place, port, algorithm, jobs, distinct, results):
-    """Runs all jobs of one algorithm at all sides that can do them, in turns."""
+def sides(options, place, port, algorithm):
+    """All sides that can do the full job with this algorithm, ours first, running, and a token for all of them."""
     inner = place / algorithm
     inner.mkdir()
     values = {**peers.certificate(inner), "upstream": port, "secret": SECRET, "algorithm": algorithm,
               "modules": "/usr/lib/nginx/modules"}
     ours = peers.airside(options.program, inner, values, algorithm, SECRET)
-    sides = [ours]
     try:
         token = peers.sign_in(ours)
         claims = part(token, 1)
@@ -121,11 +120,20 @@ def compare(options, place, port, algorithm, jobs, distinct, results):
         if algorithm != "HS256":
             key = peers.public_key(ours, algorithm, inner)
             values |= {"verifier": key, "literal": json.dumps(key.read_text())}
-        sides += peers.others(inner, values, algorithm, options.tools, options.peers)
+        return [ours, *peers.others(inner, values, algorithm, options.tools, options.peers)], token
+    except BaseException:
+        ours.stop()
+        raise
+
+
+def compare(options, place, port, algorithm, jobs, distinct, results):
+    """Runs all jobs of one algorithm at all sides that can do them, in turns."""
+    running, token = sides(options, place, port, algorithm)
+    try:
         if algorithm == "HS256":
             write_tokens(distinct, token)
         for job in jobs:
-            mine = [side for side in sides if not WITHOUT.get(side.name, lambda _: False)(job.name)]
+            mine = [side for side in running if not WITHOUT.get(side.name, lambda _: False)(job.name)]
             for side in mine:
                 job.run(side, 1, token)
             runs = results.setdefault(job.name, {})
@@ -137,7 +145,7 @@ def compare(options, place, port, algorithm, jobs, distinct, results):
             line = ", ".join(f"{name} {statistics.median(run['cpu_us'] for run in list_):.1f}" for name, list_ in runs.items())
             print(f"{job.name}: CPU us a request: {line}", flush=True)
     finally:
-        for side in sides:
+        for side in running:
             side.stop()
 
 

@@ -141,6 +141,11 @@ impl Text {
     fn push(&mut self, value: &[u8], bound: usize) -> Span {
         let start = self.buffer.len() as u32;
         let cut = value.get(..bound).unwrap_or(value);
+        // As a rule.
+        if let Ok(text) = str::from_utf8(cut) {
+            self.buffer.push_str(text);
+            return start..self.buffer.len() as u32;
+        }
         let mut text = String::from_utf8_lossy(cut);
         // A character that the cut went through.
         if cut.len() < value.len() && text.ends_with(char::REPLACEMENT_CHARACTER) {
