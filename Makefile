@@ -9,7 +9,7 @@ DIST := $(CARGO_TARGET_DIR)/dist/airside
 ARGS ?=
 BENCH ?=
 
-.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps bench-deps
+.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps count-deps bench-deps
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,14 +44,14 @@ bench: bench-deps ## CPU time and latency beside nginx, HAProxy, Caddy and Expre
 	[ -x $(DIST) ] || $(MAKE) dist
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/bench.py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
 
-bench-instructions: build bench-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
+bench-instructions: build count-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
 	benches/instructions/count.py $(AIRSIDE)
 
 bench-latency: bench-deps ## latency against offered load, beside nginx and HAProxy (BENCH=… are passed on)
 	[ -x $(DIST) ] || $(MAKE) dist
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/latency.py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
 
-bench-scale: build bench-deps ## what a request costs with more routes and more servers
+bench-scale: build count-deps ## what a request costs with more routes and more servers
 	benches/instructions/scale.py $(AIRSIDE)
 
 clean-demo: ## forget what the demo has stored
@@ -59,6 +59,9 @@ clean-demo: ## forget what the demo has stored
 
 build-deps:
 	@scripts/install-build-deps
+
+count-deps:
+	@scripts/install-count-deps
 
 bench-deps:
 	@scripts/install-bench-deps
