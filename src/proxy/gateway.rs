@@ -19,6 +19,7 @@ use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::traffic::Traffic;
+use super::trailers;
 use super::{answer, arrival, attempt, decision, denial, failure, forward, record, slow, spans};
 use crate::base::clock::Clock;
 use crate::plan::Plan;
@@ -72,6 +73,7 @@ impl ProxyHttp for Gateway {
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
         session.set_keepalive(stays.then_some(0));
         slow::begin(session, context);
+        trailers::begin(session.req_header(), context);
         arrival::note(session, context);
         let (header, shaken) = (session.req_header(), arrival::handshake(session));
         match decision::decide(&self.clock, header, shaken, context, &mut Unwatched).await {
@@ -106,9 +108,10 @@ impl ProxyHttp for Gateway {
         _: bool,
         peer: &HttpPeer,
         connection: RawFd,
-        _: Option<&Digest>,
+        digest: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
+        trailers::connected(digest, context);
         if peer::is_own(peer) {
             context.alarm.watch(connection);
             slow::wait_for_body(session, context);
@@ -146,6 +149,7 @@ impl ProxyHttp for Gateway {
             certificate: arrival::handshake(session).and_then(|shaken| shaken.certificate.as_ref()),
         };
         forward::write(upstream, &connection, context)?;
+        trailers::announce(session.req_header(), upstream, context)?;
         if let Some(gate) = &context.gate {
             gate.close();
         }
@@ -171,6 +175,7 @@ impl ProxyHttp for Gateway {
         }
         slow::came(context, is_end);
         attempt::sent(context, is_end);
+        trailers::sent(context, is_end)?;
         match context.findings.max_body {
             // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
             Some(most) if context.body_bytes > most => {
@@ -195,7 +200,10 @@ impl ProxyHttp for Gateway {
         }
         match status.is_informational() && !switches {
             true => Ok(()),
-            false => attempt::answered(session, context, status, self.clock.monotonic_millis()),
+            false => {
+                trailers::answered(response, context);
+                attempt::answered(session, context, status, self.clock.monotonic_millis())
+            }
         }
     }
 
@@ -211,6 +219,7 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ReadTimedout, "the answer was cut off");
         }
         attempt::received(context, is_end);
+        trailers::received(context, is_end)?;
         Ok(None)
     }
 
@@ -236,6 +245,9 @@ impl ProxyHttp for Gateway {
             if !switched && session.req_header().method != http::Method::HEAD {
                 let coding = context.findings.coding;
                 context.encoder = coding.and_then(|agreed| Encoder::begin(agreed, response));
+            }
+            if !switched {
+                trailers::tell(session.req_header(), response, context);
             }
         }
         if answer::is_bodiless(session.req_header(), response) {
@@ -276,9 +288,12 @@ impl ProxyHttp for Gateway {
     async fn response_trailer_filter(
         &self,
         _: &mut Session,
-        _: &mut http::HeaderMap,
+        trailers: &mut http::HeaderMap,
         context: &mut Context,
     ) -> Result<Option<Bytes>> {
+        if context.encoder.is_none() {
+            trailers::filter(trailers, context);
+        }
         let rest = context
             .encoder
             .take()
