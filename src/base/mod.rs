@@ -14,6 +14,7 @@ pub mod secret;
 pub mod template;
 pub mod trace;
 pub mod trace_state;
+pub mod trailers;
 pub mod trust;
 pub mod units;
 pub mod yaml;

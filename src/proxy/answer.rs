@@ -9,7 +9,7 @@ use pingora::prelude::*;
 use pingora::proxy::Session;
 
 use super::context::Context;
-use super::slow;
+use super::{slow, trailers};
 use crate::base::reply::{PROBLEM_JSON, Refusal, Reply};
 use crate::policy::compress::Encoder;
 use crate::policy::limits;
@@ -151,6 +151,9 @@ pub fn pass_on(
             let coding = context.findings.coding;
             context.encoder = coding.and_then(|agreed| Encoder::begin(agreed, status, response));
         }
+        if !switched {
+            trailers::tell(request, status, response, context);
+        }
     }
     if is_bodiless(request, status, response) {
         limits::leave(&mut context.findings);
@@ -159,7 +162,7 @@ pub fn pass_on(
 }
 
 /// Is this head all of the answer (RFC 9112 §6.3)?
-fn is_bodiless(request: &RequestHeader, status: StatusCode, response: &HeaderMap) -> bool {
+pub fn is_bodiless(request: &RequestHeader, status: StatusCode, response: &HeaderMap) -> bool {
     let length = response.get(header::CONTENT_LENGTH);
     let empty = length.is_some_and(|length| length.as_bytes() == b"0");
     let never = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

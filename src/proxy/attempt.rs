@@ -90,6 +90,10 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
             context.gate = Some(gate);
             peer
         }
+        // Connections of HTTP/2 are made in Pingora's own way.
+        false if context.passage.follows() && !cluster.settings.transport.shares() => {
+            cluster.followed(&lease.endpoint, left)
+        }
         false => cluster.peer(&lease.endpoint, left),
     };
     context.server = Some(lease.endpoint.name.clone());

@@ -13,6 +13,7 @@ use super::line::{Line, Phase};
 use super::slow::Window;
 use super::spans::{self, Recording};
 use super::traffic::InFlight;
+use super::trailers::Passage;
 use crate::base::id::RequestId;
 use crate::base::net::{self, Client};
 use crate::base::reply::Refusal;
@@ -21,7 +22,7 @@ use crate::plan::{Plan, Route};
 use crate::policy::Findings;
 use crate::policy::compress::Encoder;
 use crate::telemetry::metrics::RouteMeters;
-use crate::upstream::{Cluster, Gate, Lease, NoLease, Ticket};
+use crate::upstream::{Cluster, Gate, Lease, Link, NoLease, Ticket};
 
 /// One request. It keeps the plan that it began with until it ends.
 pub struct Context {
@@ -68,6 +69,9 @@ pub struct Context {
     pub asks_for_tunnel: bool,
     /// Where the attempt's connection is for one.
     pub gate: Option<Arc<Gate>>,
+    /// What of trailers may pass, and the attempt's connection where they are looked for.
+    pub passage: Passage,
+    pub link: Option<Arc<Link>>,
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
@@ -142,6 +146,8 @@ impl Context {
             not_retried: None,
             asks_for_tunnel: false,
             gate: None,
+            passage: Passage::default(),
+            link: None,
             server: None,
             attempts: 0,
             attempt: None,

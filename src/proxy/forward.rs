@@ -70,6 +70,16 @@ fn strip(upstream: &mut HeaderMap) {
     });
 }
 
+/// Does only the gateway say it, to this server or to any?
+pub fn is_ours(name: &HeaderName) -> bool {
+    let told = [&X_REQUEST_ID, &header::VIA, &TRACEPARENT, &TRACESTATE];
+    let name_is = name.as_str();
+    is_identity_header(name_is)
+        || is_certificate_header(name_is)
+        || is_hearsay(name_is)
+        || told.contains(&name)
+}
+
 /// Equal lengths were let in; the upstream gets one (RFC 9110 §8.6).
 fn one_length(upstream: &mut HeaderMap) {
     let mut lengths = upstream.get_all(header::CONTENT_LENGTH).iter();

@@ -22,6 +22,7 @@ use super::forward::Connection;
 use super::traffic::Traffic;
 use super::{
     answer, arrival, attempt, decision, denial, failure, forward, head, record, slow, spans,
+    trailers,
 };
 use crate::base::clock::Clock;
 use crate::plan::Plan;
@@ -75,6 +76,7 @@ impl ProxyHttp for Gateway {
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
         session.set_keepalive(stays.then_some(0));
         slow::begin(session, context);
+        trailers::begin(session.req_header(), context);
         arrival::note(session, context);
         head::forget_case(session.req_header_mut());
         let (header, shaken) = (session.req_header(), arrival::handshake(session));
@@ -114,9 +116,10 @@ impl ProxyHttp for Gateway {
         _: bool,
         peer: &HttpPeer,
         connection: RawFd,
-        _: Option<&Digest>,
+        digest: Option<&Digest>,
         context: &mut Self::CTX,
     ) -> Result<()> {
+        trailers::connected(digest, context);
         if peer::is_own(peer) {
             context.alarm.watch(connection);
             slow::wait_for_body(session, context);
@@ -154,6 +157,7 @@ impl ProxyHttp for Gateway {
             certificate: arrival::handshake(session).and_then(|shaken| shaken.certificate.as_ref()),
         };
         forward::write(upstream, &connection, context)?;
+        trailers::announce(session.req_header(), upstream, context)?;
         if let Some(gate) = &context.gate {
             gate.close();
         }
@@ -179,6 +183,7 @@ impl ProxyHttp for Gateway {
         }
         slow::came(context, is_end);
         attempt::sent(context, is_end);
+        trailers::sent(context, is_end)?;
         match context.findings.max_body {
             // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
             Some(most) if context.body_bytes > most => {
@@ -204,7 +209,10 @@ impl ProxyHttp for Gateway {
         }
         match status.is_informational() && !switches {
             true => Ok(()),
-            false => attempt::answered(session, context, status, self.clock.monotonic_millis()),
+            false => {
+                trailers::answered(response, context);
+                attempt::answered(session, context, status, self.clock.monotonic_millis())
+            }
         }
     }
 
@@ -220,6 +228,7 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ReadTimedout, "the answer was cut off");
         }
         attempt::received(context, is_end);
+        trailers::received(context, is_end)?;
         Ok(None)
     }
 
@@ -266,9 +275,12 @@ impl ProxyHttp for Gateway {
     async fn response_trailer_filter(
         &self,
         _: &mut Session,
-        _: &mut http::HeaderMap,
+        trailers: &mut http::HeaderMap,
         context: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
+        if context.encoder.is_none() {
+            trailers::filter(trailers, context);
+        }
         let rest = context
             .encoder
             .take()

@@ -21,6 +21,7 @@ pub mod rehearsal;
 mod slow;
 mod spans;
 mod traffic;
+mod trailers;
 mod unheard;
 mod websocket;
 

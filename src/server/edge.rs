@@ -14,16 +14,16 @@ use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::listeners::ALPN;
 use pingora::protocols::l4::stream::Stream as Plain;
 use pingora::protocols::{GetSocketDigest, Ssl, Stream};
-use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use tokio::time::Instant;
 
 use super::crowd::Crowd;
 use super::door::{Door, Doors};
 use super::opening::{OpeningError, begins_as_http2, take_proxy_header};
+use super::proxy::Proxy;
 use crate::base::net;
 use crate::plan::Plan;
-use crate::proxy::{Gateway, Ledger};
+use crate::proxy::Ledger;
 
 mod farewell;
 mod frames;
@@ -37,7 +37,7 @@ mod watched;
 /// Takes the edge's connections.
 pub struct Edge {
     doors: Arc<Doors>,
-    http: Arc<Http<HttpProxy<Gateway>>>,
+    http: Arc<Http<Proxy>>,
 }
 
 /// The proxy, and what every connection to it needs.
@@ -57,14 +57,14 @@ enum Version {
 
 impl Edge {
     pub fn new(
-        proxy: HttpProxy<Gateway>,
+        proxy: Arc<Proxy>,
         doors: Arc<Doors>,
         plan: Arc<ArcSwap<Plan>>,
         crowd: Arc<Crowd>,
         ledger: Ledger,
     ) -> Self {
         let http = Http {
-            proxy: Arc::new(proxy),
+            proxy,
             plan,
             crowd,
             ledger,

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use nix::unistd::Pid;
-use pingora::proxy::http_proxy;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
@@ -41,6 +40,7 @@ mod manager;
 mod metrics;
 mod opening;
 mod preflight;
+mod proxy;
 mod reload;
 mod renewal;
 mod restart;
@@ -256,7 +256,7 @@ impl Assembly {
             self.access_log.clone(),
             self.denials.clone(),
         );
-        let proxy = http_proxy(&server.configuration, gateway);
+        let proxy = proxy::make(&server.configuration, gateway).map_err(StartError::Proxy)?;
         let (doors, plan, crowd) = (self.doors.clone(), self.plan.clone(), self.crowd.clone());
         let ledger = Ledger::new(plan.clone(), self.access_log.clone(), self.clock.clone());
         let app = Edge::new(proxy, doors, plan, crowd, ledger);

@@ -20,6 +20,8 @@ pub enum StartError {
     Redis(#[from] crate::limit::OpenError),
     #[error("redis.ca: {0}")]
     RedisCa(TlsError),
+    #[error("the proxy can't be made, which takes a connection to 127.0.0.1: {0}")]
+    Proxy(std::io::Error),
     #[error("can't take signals: {0}")]
     Signals(std::io::Error),
     #[error("the environment's AIRSIDE_DNS: `{0}` is not an address such as `127.0.0.1:53`")]

@@ -8,7 +8,9 @@
 //! | `balance`, `ring`, `key` | the choice of a server |
 //! | `breaker`, `budget`, `tally` | when nothing is sent, and when nothing is sent again; how often it was |
 //! | `names`, `resolve`, `probe`, `wellness`, `registry` | what goes on beside requests; the question of gRPC's probes |
-//! | `peer`, `transport`, `gate` | what Pingora is told; TLS and which HTTP; connections for WebSockets |
+//! | `peer`, `transport`, `connector` | what Pingora is told; TLS and which HTTP; connections whose bytes are followed |
+//! | `wire`, `link` | such a connection; between it and its request: trailers |
+//! | `tunnel`, `gate` | a connection for a WebSocket; between it, its request and its client |
 
 pub mod balance;
 pub mod breaker;
@@ -16,10 +18,12 @@ pub mod budget;
 pub mod check;
 pub mod cluster;
 pub mod config;
+mod connector;
 pub mod endpoint;
 pub mod gate;
 pub mod key;
 pub mod lease;
+mod link;
 pub mod members;
 pub mod names;
 pub mod peer;
@@ -31,9 +35,13 @@ pub mod settings;
 pub mod standing;
 pub mod tally;
 pub mod transport;
+mod tunnel;
 mod wellness;
+mod wire;
 
 pub use cluster::{Cluster, NoLease};
+pub use connector::Connector;
 pub use gate::Gate;
 pub use lease::{Lease, Ticket};
+pub use link::{Follow, Link};
 pub use registry::Registry;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::listeners::ALPN;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 use rand::RngExt;
 
 use super::cluster::Cluster;
+use super::connector::Connector;
 use super::endpoint::Endpoint;
-use super::gate::{Gate, Gated};
+use super::gate::Gate;
 
 impl Cluster {
     /// The peer for an attempt that may last `left`. All of Pingora's timeouts default to none, so each is set.
@@ -42,18 +42,25 @@ impl Cluster {
         peer
     }
 
+    /// The peer for a request whose trailers pass, or whose answer's do: of an upstream of HTTP/1, on a connection that
+    /// is followed. Such connections are not those of other requests.
+    pub fn followed(&self, endpoint: &Endpoint, left: Option<Duration>) -> HttpPeer {
+        let mut peer = self.peer(endpoint, left);
+        peer.group_key = !self.group;
+        Connector::follow(&mut peer);
+        peer
+    }
+
     /// The peer for a WebSocket, and the gate that its connection goes through.
     pub fn tunnel(&self, endpoint: &Endpoint, left: Option<Duration>) -> (HttpPeer, Arc<Gate>) {
         let patience = self.settings.timeouts.first_byte;
         let patience = left.map_or(patience, |left| left.min(patience));
-        let in_the_clear = self.settings.transport.tls().is_none();
-        let gate = Arc::new(Gate::new(patience, in_the_clear));
+        let gate = Arc::new(Gate::new(patience));
         let mut peer = self.peer(endpoint, left);
         // Each has a connection of its own: one from the pool would have gone through another's gate.
         peer.group_key = rand::rng().random();
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::standard();
-        peer.options.alpn = ALPN::H1;
-        peer.options.custom_l4 = Some(Arc::new(Gated(gate.clone())));
+        Connector::follow(&mut peer);
         peer.options.tcp_keepalive = Some(KEEPALIVE);
         // A tunnel may be silent; until it has begun, the gate watches the clock.
         peer.options.read_timeout = None;
@@ -71,7 +78,7 @@ impl Cluster {
 
 /// Is the connection this request's alone? One of HTTP/2 is others' too, and must not be cut for one of them.
 pub fn is_own(peer: &HttpPeer) -> bool {
-    peer.options.alpn.get_max_http_version() == 1
+    peer.options.alpn.get_max_http_version() < 2
 }
 
 /// Below the 5 s after which Node's servers close an unused connection, because a request that meets the close is

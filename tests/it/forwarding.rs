@@ -241,7 +241,7 @@ fn hop_by_hop_headers_and_those_that_connection_names_stay_behind() {
             ("Keep-Alive", "timeout=5"),
             ("Proxy-Connection", "keep-alive"),
             ("Proxy-Authorization", "Basic YTpi"),
-            ("TE", "trailers"),
+            ("TE", "gzip"),
             ("Trailer", "X-T"),
             ("Upgrade", "foo"),
         ],

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::watched::STEP;
 use crate::base::reply::Refusal;
+use crate::base::trailers::{Follower, Kind, Tail};
 use crate::plan::Patience;
 use crate::proxy::{Line, Phase, Unheard};
 
@@ -30,6 +31,12 @@ pub struct One {
     began: Option<Instant>,
     /// Bytes of an answer went out.
     is_answered: bool,
+    /// Of a request that may have trailers.
+    follower: Follower,
+    follows: bool,
+    /// Of an answer that may have some, or of a tunnel.
+    tail: Option<Box<Tail>>,
+    is_told: bool,
     refused: Option<(Option<Refusal>, &'static str)>,
 }
 
@@ -53,6 +60,10 @@ impl One {
             lines: 0,
             began: None,
             is_answered: false,
+            follower: Follower::new(Kind::Request),
+            follows: false,
+            tail: None,
+            is_told: false,
             refused: None,
         }
     }
@@ -70,6 +81,8 @@ impl One {
             self.lines = 0;
             self.began = None;
             self.is_answered = false;
+            self.follows = false;
+            self.tail = None;
             self.seen = Phase::Head;
         } else {
             self.seen = phase;
@@ -108,16 +121,21 @@ impl One {
                 if got.is_empty() {
                     return self.read == 0;
                 }
-                if self.read == 0 && !self.is_first {
-                    // It is no longer idle.
-                    *due = None;
+                if self.read == 0 {
+                    if !self.is_first {
+                        // It is no longer idle.
+                        *due = None;
+                    }
+                    self.begin(got);
                 }
+                self.pass(got);
                 self.read += got.len();
                 if !got.ends_with(b"\r\n\r\n") || self.read > got.len() || got.len() > LONG {
                     self.lines += memchr::memchr_iter(b'\n', got).count();
                 }
             }
             Phase::Body => {
+                self.pass(got);
                 self.read += got.len();
                 // Later than due: nobody was reading.
                 if self.read >= STEP || due.is_some_and(|due| Instant::now() > due) {
@@ -134,6 +152,46 @@ impl One {
     /// The client has finished: is this a tunnel that goes on all the same?
     pub fn goes_on(&self, context: &Context) -> bool {
         self.line.outlives_the_client(context)
+    }
+
+    /// The connection's answer, as it is followed on its way out, and who says how it ends.
+    pub fn tail(&mut self) -> Option<(&mut Tail, &Line)> {
+        if !self.line.follows_answer() {
+            return None;
+        }
+        let tail = self
+            .tail
+            .get_or_insert_with(|| Box::new(Tail::new(Kind::Answer)));
+        Some((tail, &self.line))
+    }
+
+    /// Is the client to be told that its tunnel's server has finished, behind the last byte?
+    pub fn is_to_be_told(&self) -> bool {
+        let tail = self.tail.as_ref().filter(|_| !self.is_told);
+        tail.is_some_and(|tail| self.line.outlives_the_server(tail.behind_the_head()))
+    }
+
+    pub fn told(&mut self) {
+        self.is_told = true;
+    }
+
+    /// A request's first bytes. `GET`, which is most of them, has no body whose trailers mean anything.
+    fn begin(&mut self, got: &[u8]) {
+        self.follows = !got.starts_with(b"G");
+        self.line.begin_request(self.follows);
+        if self.follows {
+            self.follower.restart();
+        }
+    }
+
+    fn pass(&mut self, got: &[u8]) {
+        if self.follows {
+            self.follower.read(got);
+            if self.follower.is_over() {
+                self.line.found(self.follower.found());
+                self.follows = false;
+            }
+        }
     }
 
     /// Bytes go out; true where that makes reading wait anew.

@@ -4,15 +4,10 @@
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use async_trait::async_trait;
-use pingora::protocols::tls::SslDigest;
-use pingora::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
-    Stream, TimingDigest, UniqueID, UniqueIDType,
-};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use pingora::protocols::Stream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::farewell;
@@ -22,6 +17,8 @@ use super::two::Two;
 use crate::plan::Patience;
 use crate::proxy::Phase;
 use crate::server::crowd::Crowd;
+
+mod digests;
 
 /// Such a connection.
 pub struct Watched {
@@ -63,6 +60,7 @@ impl Watched {
         context: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.tell_the_end(context);
         let (Speaks::Http1(one), Some(inner)) = (&mut self.speaks, &mut self.inner) else {
             return Poll::Ready(Ok(()));
         };
@@ -191,6 +189,39 @@ impl Watched {
         }
     }
 
+    fn write(
+        &mut self,
+        context: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(inner) = &mut self.inner else {
+            return Poll::Ready(Ok(0));
+        };
+        let written = match &mut self.speaks {
+            Speaks::Http1(one) => match one.tail() {
+                Some((tail, line)) => {
+                    tail.poll_write_first(inner, context, bufs, || line.take_end())
+                }
+                None => write(inner, context, bufs),
+            },
+            Speaks::Http2(_) => write(inner, context, bufs),
+        };
+        let written = self.written(written, |bytes| *bytes, context);
+        self.tell_the_end(context);
+        written
+    }
+
+    /// Tells the client of its tunnel's server's end, once.
+    fn tell_the_end(&mut self, context: &mut Context<'_>) {
+        if let (Speaks::Http1(one), Some(inner)) = (&mut self.speaks, &mut self.inner)
+            && one.is_to_be_told()
+            && Pin::new(inner).poll_shutdown(context).is_ready()
+        {
+            // An error says that it is gone, which the next read says better.
+            one.told();
+        }
+    }
+
     /// Is this an answer to a request that no phase heard of? It gets ours in its place.
     fn is_in_place_of_ours(&mut self, buf: &[u8]) -> bool {
         let Speaks::Http1(one) = &mut self.speaks else {
@@ -213,6 +244,18 @@ fn spoil(buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
     let count = buf.remaining().min(SPOILT.len());
     buf.put_slice(SPOILT.get(..count).unwrap_or_default());
     Poll::Ready(Ok(()))
+}
+
+/// One piece goes as one, as Pingora had it.
+fn write(
+    inner: &mut Stream,
+    context: &mut Context<'_>,
+    bufs: &[io::IoSlice<'_>],
+) -> Poll<io::Result<usize>> {
+    match bufs {
+        [one] => Pin::new(inner).poll_write(context, one),
+        several => Pin::new(inner).poll_write_vectored(context, several),
+    }
 }
 
 impl AsyncRead for Watched {
@@ -239,11 +282,7 @@ impl AsyncWrite for Watched {
         if this.is_in_place_of_ours(buf) {
             return Poll::Ready(Ok(buf.len()));
         }
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(Ok(0));
-        };
-        let written = Pin::new(inner).poll_write(context, buf);
-        this.written(written, |bytes| *bytes, context)
+        this.write(context, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -255,11 +294,7 @@ impl AsyncWrite for Watched {
         if this.is_in_place_of_ours(bufs.first().map_or(&[][..], |buf| buf)) {
             return Poll::Ready(Ok(bufs.iter().map(|buf| buf.len()).sum()));
         }
-        let Some(inner) = &mut this.inner else {
-            return Poll::Ready(Ok(0));
-        };
-        let written = Pin::new(inner).poll_write_vectored(context, bufs);
-        this.written(written, |bytes| *bytes, context)
+        this.write(context, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -273,6 +308,11 @@ impl AsyncWrite for Watched {
         let Some(inner) = &mut this.inner else {
             return Poll::Ready(Ok(()));
         };
+        if let Speaks::Http1(one) = &mut this.speaks
+            && let Some((tail, _)) = one.tail()
+        {
+            ready!(tail.poll_rest(inner, context))?;
+        }
         let flushed = Pin::new(inner).poll_flush(context);
         if flushed.is_ready() {
             // All that was written is the system's now.
@@ -316,51 +356,6 @@ impl std::fmt::Debug for Watched {
             .finish_non_exhaustive()
     }
 }
-
-#[async_trait]
-impl Shutdown for Watched {
-    async fn shutdown(&mut self) {
-        // It ends, one way or the other.
-        let _ = AsyncWriteExt::shutdown(self).await;
-    }
-}
-
-impl UniqueID for Watched {
-    fn id(&self) -> UniqueIDType {
-        self.inner.as_ref().map_or(-1, |inner| inner.id())
-    }
-}
-
-impl Ssl for Watched {
-    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
-        self.inner.as_ref()?.get_ssl_digest()
-    }
-
-    fn selected_alpn_proto(&self) -> Option<ALPN> {
-        self.inner.as_ref()?.selected_alpn_proto()
-    }
-}
-
-impl GetTimingDigest for Watched {
-    /// Nobody asks, and each request of a connection would copy it.
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Watched {
-    fn get_proxy_digest(&self) -> Option<Arc<pingora::protocols::raw_connect::ProxyDigest>> {
-        self.inner.as_ref()?.get_proxy_digest()
-    }
-}
-
-impl GetSocketDigest for Watched {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.inner.as_ref()?.get_socket_digest()
-    }
-}
-
-impl Peek for Watched {}
 
 /// Of a body, in the time that a client has for a step.
 pub const STEP: usize = 1 << 10;

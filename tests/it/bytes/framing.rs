@@ -1,10 +1,26 @@
 //! Where a body ends: lengths, chunks, and both at once.
 
-use super::{Row, check, post, row};
+use super::{Row, check, post, row, start};
 
 #[test]
 fn where_a_body_ends_is_beyond_doubt() {
-    check(ROWS, 44);
+    check(ROWS, 59);
+}
+
+#[test]
+fn there_is_a_bound_for_trailers() {
+    let (airside, _origin) = start();
+    let ask = |trailers: String| {
+        let head = post!("Transfer-Encoding: chunked"; "0\r\n");
+        airside
+            .raw()
+            .exchange(format!("{head}{trailers}\r\n"))
+            .status
+    };
+    assert_eq!(ask("X: y\r\n".repeat(64)), 200);
+    assert_eq!(ask("X: y\r\n".repeat(65)), 400);
+    assert_eq!(ask(format!("X: {}\r\n", "y".repeat(8 * 1024 - 20))), 200);
+    assert_eq!(ask(format!("X: {}\r\n", "y".repeat(8 * 1024))), 400);
 }
 
 #[rustfmt::skip]
@@ -52,7 +68,22 @@ const ROWS: &[Row] = &[
     row("9112 7.1 0x", post!("Transfer-Encoding: chunked"; "0x3\r\nabc\r\n0\r\n\r\n"), 400, 0),
     row("9112 7.1 beyond 64 bits", post!("Transfer-Encoding: chunked"; "fffffffffffffffff\r\nabc\r\n0\r\n\r\n"), 400, 0),
     row("9112 7.1 longer than its size", post!("Transfer-Encoding: chunked"; "3\r\nabcd\r\n0\r\n\r\n"), 400, 0),
-    row("own: an empty size is the last, and what follows is nobody's", post!("Transfer-Encoding: chunked"; "\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"), 200, 1),
+    row("own: an empty size is none", post!("Transfer-Encoding: chunked"; "\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"), 400, 0),
+    row("own: an empty size is none, even before an end", post!("Transfer-Encoding: chunked"; "3\r\nabc\r\n\r\n\r\n"), 400, 0),
+    row("9112 7.1.2 two, and space around", post!("Transfer-Encoding: chunked"; "0\r\nX: \t y \r\nX:\r\n\r\n"), 200, 1),
+    row("9112 7.1.2 what looks like them in a chunk", post!("Transfer-Encoding: chunked"; "c\r\n0\r\nX : y\r\n\r\n\r\n0\r\n\r\n"), 200, 1),
+    row("9110 6.5.1 they frame nothing", post!("Transfer-Encoding: chunked"; "3\r\nabc\r\n0\r\nContent-Length: 30\r\nTransfer-Encoding: gzip\r\n\r\n"), 200, 1),
+    row("9112 5.1 space before a trailer's colon", post!("Transfer-Encoding: chunked"; "0\r\nX : y\r\n\r\n"), 400, 0),
+    row("9112 5 a trailer without a colon", post!("Transfer-Encoding: chunked"; "0\r\nX\r\n\r\n"), 400, 0),
+    row("9112 5 a trailer without a name", post!("Transfer-Encoding: chunked"; "0\r\n: y\r\n\r\n"), 400, 0),
+    row("9112 5.2 a trailer in two lines", post!("Transfer-Encoding: chunked"; "0\r\nX: y\r\n z\r\n\r\n"), 400, 0),
+    row("9110 5.6.2 no token", post!("Transfer-Encoding: chunked"; "0\r\nX(: y\r\n\r\n"), 400, 0),
+    row("9110 5.5 NUL in a trailer", post!("Transfer-Encoding: chunked"; "0\r\nX: y\0z\r\n\r\n"), 400, 0),
+    row("9112 7.1.2 a request in their place", post!("Transfer-Encoding: chunked"; "0\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"), 400, 0),
+    row("9112 2.2 LF alone ends no trailer", post!("Transfer-Encoding: chunked"; "0\r\nX: y\nZ: z\r\n\r\n"), 400, 0),
+    row("9112 2.2 CR within a trailer", post!("Transfer-Encoding: chunked"; "0\r\nX: y\rz\r\n\r\n"), 400, 0),
+    row("own: trailers without their end", post!("Transfer-Encoding: chunked"; "0\r\nX: y\r\n"), 408, 0),
+    row("own: GET has none", "GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\r\n\r\n", 200, 1),
     row("own: a body that does not come", post!("Content-Length: 9"; "abc"), 408, 0),
     row("own: chunks that do not come", post!("Transfer-Encoding: chunked"; "3\r\nab"), 408, 0),
     row("own: a chunk above max_body", post!("Transfer-Encoding: chunked"; "401\r\n"), 408, 0),

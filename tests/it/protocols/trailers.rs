@@ -1,94 +1,133 @@
-//! Trailers: what comes behind a body in HTTP/1.1 is dropped, wherever it comes from and goes to. It never becomes a
-//! header, and what follows it on its connection is read rightly. HTTP/2 passes an answer's on.
+//! Trailers: which pass, between whom, and that what does not pass never becomes a header, and that what follows on the
+//! connections is read rightly.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::process::Command;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request};
-
-use crate::support::edge::{get, with_top};
-use crate::support::grpc::Service;
+use crate::support::edge::{self, assert_refused, get, request, with_top};
 use crate::support::origin::{Answer, Origin};
-use crate::support::secure::{Manner, SecureOrigin};
-use crate::support::server::Airside;
+use crate::support::port;
 
-const ROUTES: &str = "  - { path: /one/*, upstream: one, rewrite: \"/{rest}\" }\n  - { path: /two/*, upstream: two, rewrite: \"/{rest}\" }\n  - { path: /t.Echo/*, upstream: grpc }";
+mod versions;
 
 /// What would do harm if it were taken for a header, and what would not.
 const TRAILERS: &str = "X-Sum: 1\r\nX-Auth-User: root\r\nContent-Length: 7\r\nHost: evil.test\r\nSet-Cookie: a=b\r\nTransfer-Encoding: chunked\r\n";
 const NAMES: [&str; 4] = ["x-sum", "x-auth-user", "set-cookie", "evil.test"];
 
-/// A gateway before a server of HTTP/1.1, one of HTTP/2, and one of gRPC.
-fn start(one: &Origin, two: &SecureOrigin, grpc: &Service) -> Airside {
-    let top = r#"listeners: [{ address: "{gateway}", protocols: [http1, http2] }]
-upstreams:
-  one: { servers: ["{one}"] }
-  two: { servers: ["{two}"], protocol: http2 }
-  grpc: { servers: ["{grpc}"], protocol: grpc }"#;
-    let set_up = with_top(top, ROUTES).set("one", one.address());
-    set_up
-        .set("two", two.address())
-        .set("grpc", grpc.address())
-        .start()
-}
-
 /// An answer with trailers, after which the connection goes on. It comes byte by byte: no part of it at once.
 fn answer() -> Answer {
-    let head = "HTTP/1.1 200 OK\r\nTrailer: X-Told\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\nTrailer: X-Sum, Set-Cookie\r\nTransfer-Encoding: chunked\r\n\r\n";
     let bytes = format!("{head}3\r\nabc\r\n0\r\n{TRAILERS}\r\n");
     Answer::Dribble(bytes.into_bytes(), Duration::ZERO)
 }
 
 fn upload(path: &str) -> String {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Told\r\n\r\n3\r\nabc\r\n0\r\n{TRAILERS}\r\n"
+        "POST {path} HTTP/1.1\r\nHost: edge.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Host\r\n\r\n3\r\nabc\r\n0\r\n{TRAILERS}\r\n"
     )
 }
 
-async fn connect(airside: &Airside) -> h2::client::SendRequest<Bytes> {
-    let stream = tokio::net::TcpStream::connect(airside.address()).await;
-    let shaken = h2::client::handshake(stream.unwrap()).await;
-    let (send, connection) = shaken.unwrap();
-    tokio::spawn(connection);
-    send
-}
-
-fn asked(method: &str, path: &str) -> http::request::Builder {
-    Request::builder()
-        .method(method)
-        .uri(format!("http://edge.test{path}"))
-}
-
-/// Body and trailers.
-async fn read(mut body: h2::RecvStream) -> (Vec<u8>, Option<HeaderMap>) {
-    let mut whole = Vec::new();
-    while let Some(piece) = body.data().await {
-        whole.extend_from_slice(&piece.unwrap());
+#[test]
+fn a_request_s_trailers_reach_a_server_of_http1_and_the_connections_go_on() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    let mut raw = airside.raw();
+    for round in 0..6 {
+        match round % 2 {
+            0 => assert_eq!(raw.exchange(upload("/u")).status, 200),
+            _ => {
+                // However it comes.
+                let mut writer = raw.writer();
+                for byte in upload("/u").bytes() {
+                    writer.write_all(&[byte]).unwrap();
+                }
+                assert_eq!(raw.read().status, 200);
+            }
+        }
+        let seen = origin.last();
+        assert_eq!(
+            (seen.body.as_slice(), &seen.trailers),
+            (&b"abc"[..], &vec!["x-sum: 1".to_owned()])
+        );
+        assert_eq!(seen.header("trailer"), Some("x-sum"));
+        let head = String::from_utf8_lossy(&seen.head.raw).to_lowercase();
+        assert!(
+            !["x-auth-user", "set-cookie", "evil.test"]
+                .iter()
+                .any(|name| head.contains(name)),
+            "{head}"
+        );
+        assert_eq!(raw.exchange(get("/next")).json()["target"], "/next");
+        assert_eq!(origin.last().trailers, [""; 0]);
     }
-    (whole, body.trailers().await.unwrap())
+    // Those of the uploads, and those of the others.
+    assert_eq!(origin.connections(), 2);
 }
 
 #[test]
-fn an_answers_trailers_in_chunks_go_nowhere_and_the_connections_go_on() {
-    let (one, two) = (Origin::start(), SecureOrigin::start(&Manner::default()));
-    let service = Service::start();
-    let airside = start(&one, &two, &service);
-    one.on("/t", answer());
+fn an_answer_s_trailers_reach_a_client_that_takes_them() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    origin.on("/t", answer());
+    let mut raw = airside.raw();
+    for _ in 0..5 {
+        let answer = raw.exchange(request(
+            "GET",
+            "/t",
+            &[("TE", "trailers"), ("Connection", "TE")],
+        ));
+        assert_eq!(
+            (answer.body.as_slice(), &answer.trailers),
+            (&b"abc"[..], &vec!["x-sum: 1".to_owned()])
+        );
+        assert_eq!(answer.header("trailer"), "x-sum");
+        assert_eq!(
+            (
+                origin.last().header("te"),
+                origin.last().header("connection")
+            ),
+            (Some("trailers"), Some("TE"))
+        );
+        assert_eq!(raw.exchange(get("/next")).json()["target"], "/next");
+    }
+    assert_eq!(origin.connections(), 2);
+    // A server that closes its connection as the end of a body has none, and its answer is whole.
+    origin.on(
+        "/c",
+        Answer::Bytes(b"HTTP/1.1 200 OK\r\n\r\n0\r\nX-Sum: 1\r\n\r\n".to_vec()),
+    );
+    let answer = raw.exchange(request("GET", "/c", &[("TE", "trailers")]));
+    assert_eq!(
+        (answer.text().as_str(), answer.trailers.len()),
+        ("0\r\nX-Sum: 1\r\n\r\n", 0)
+    );
+}
+
+#[test]
+fn a_client_that_does_not_say_that_it_takes_trailers_gets_none() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    origin.on("/t", answer());
     let mut raw = airside.raw();
     for round in 0..5 {
-        raw.send(get("/one/t"));
+        raw.send(get("/t"));
         let head = raw.read_head();
         let head = String::from_utf8_lossy(&head.raw).to_lowercase();
-        assert!(!NAMES.iter().any(|name| head.contains(name)), "{head}");
+        assert!(
+            !head.contains("trailer") && !NAMES.iter().any(|name| head.contains(name)),
+            "{head}"
+        );
         // To the last byte: the body, its end, and nothing in between.
         assert_eq!(raw.read_bytes(13), b"3\r\nabc\r\n0\r\n\r\n", "{round}");
-        assert_eq!(raw.exchange(get("/one/next")).json()["target"], "/next");
+        assert_eq!(raw.exchange(get("/next")).json()["target"], "/next");
     }
-    assert_eq!(one.connections(), 1, "the server's connection is sound too");
+    assert_eq!(
+        origin.connections(),
+        1,
+        "the server's connection is sound too"
+    );
     // HTTP/1.0 gets the body to the connection's end.
     let mut old = airside.raw();
-    old.send("GET /one/t HTTP/1.0\r\nHost: edge.test\r\n\r\n");
+    old.send("GET /t HTTP/1.0\r\nHost: edge.test\r\nTE: trailers\r\n\r\n");
     let mut whole = String::new();
     old.reader().read_to_string(&mut whole).unwrap();
     let (head, body) = whole.split_once("\r\n\r\n").unwrap();
@@ -98,96 +137,181 @@ fn an_answers_trailers_in_chunks_go_nowhere_and_the_connections_go_on() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn to_http2_an_answers_trailers_in_chunks_are_not_passed_on_either() {
-    let (one, two) = (Origin::start(), SecureOrigin::start(&Manner::default()));
-    let service = Service::start();
-    let airside = start(&one, &two, &service);
-    one.on("/t", answer());
-    let mut send = connect(&airside).await;
-    for _ in 0..5 {
-        send = send.ready().await.unwrap();
-        let request = asked("GET", "/one/t").body(()).unwrap();
-        let (response, _) = send.send_request(request, true).unwrap();
-        let response = response.await.unwrap();
-        for name in &NAMES[..3] {
-            assert!(!response.headers().contains_key(*name), "{response:?}");
-        }
-        let (body, trailers) = read(response.into_body()).await;
-        assert_eq!((body.as_slice(), trailers), (&b"abc"[..], None));
-    }
-    // Kept connections are used again; one may be needed before another is back.
-    assert!(one.connections() < 4, "{}", one.connections());
+#[test]
+fn trailers_that_are_none_break_an_answer_off() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    let bytes =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Sum : 1\r\n\r\n";
+    origin.on("/t", Answer::Dribble(bytes.into(), Duration::ZERO));
+    let mut raw = airside.raw();
+    raw.send(request("GET", "/t", &[("TE", "trailers")]));
+    let mut whole = String::new();
+    let _ = raw.reader().read_to_string(&mut whole);
+    assert!(
+        !whole.contains("0\r\n\r\n") && !whole.to_lowercase().contains("x-sum"),
+        "{whole}"
+    );
+    assert_eq!(airside.raw().exchange(get("/next")).status, 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_requests_trailers_reach_no_server() {
-    let (one, two) = (Origin::start(), SecureOrigin::start(&Manner::default()));
-    let service = Service::start();
-    let airside = start(&one, &two, &service);
-    let mut raw = airside.raw();
-    let check_one = |one: &Origin| {
-        let seen = one.last();
-        assert_eq!(seen.body, b"abc");
-        let head = String::from_utf8_lossy(&seen.head.raw).to_lowercase();
-        assert!(!NAMES.iter().any(|name| head.contains(name)), "{head}");
-    };
-    let check_two = |two: &SecureOrigin| {
-        let seen = two.last();
-        assert_eq!((&seen["body"], &seen["length"]), (&"abc".into(), &3.into()));
-        assert_eq!(seen["trailers"], serde_json::json!({}));
-        let headers = seen["headers"].to_string();
-        assert!(!NAMES.iter().any(|name| headers.contains(name)), "{seen}");
-    };
-    for _ in 0..5 {
-        assert_eq!(raw.exchange(upload("/one/u")).status, 200);
-        check_one(&one);
-        assert_eq!(raw.exchange(get("/one/next")).json()["target"], "/next");
-        assert_eq!(raw.exchange(upload("/two/u")).status, 200);
-        check_two(&two);
-    }
-    let mut send = connect(&airside).await;
-    for path in ["/one/u", "/two/u", "/one/u", "/two/u"] {
-        send = send.ready().await.unwrap();
-        let request = asked("POST", path).body(()).unwrap();
-        let (response, mut stream) = send.send_request(request, false).unwrap();
-        stream.send_data(Bytes::from_static(b"abc"), false).unwrap();
-        let mut trailers = HeaderMap::new();
-        trailers.insert("x-sum", "1".parse().unwrap());
-        trailers.insert("x-auth-user", "root".parse().unwrap());
-        stream.send_trailers(trailers).unwrap();
-        assert_eq!(response.await.unwrap().status(), 200, "{path}");
-        match path {
-            "/one/u" => check_one(&one),
-            _ => check_two(&two),
-        }
-    }
-    // Kept connections are used again; one may be needed before another is back.
-    assert!(one.connections() < 4, "{}", one.connections());
+#[test]
+fn a_request_whose_trailers_are_none_is_refused_before_its_server_has_all_of_it() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    let refused = airside
+        .raw()
+        .exchange(upload("/u").replace("X-Sum: 1", "X-Sum : 1"));
+    assert_refused(&refused, 400, "bad_request");
+    assert_eq!(origin.count(), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answers_trailers_in_http2_reach_http2_and_end_a_body_in_http1() {
-    let (one, two) = (Origin::start(), SecureOrigin::start(&Manner::default()));
-    let service = Service::start();
-    let airside = start(&one, &two, &service);
-    let framed = [&[0, 0, 0, 0, 3][..], b"abc"].concat();
-    let mut send = connect(&airside).await.ready().await.unwrap();
-    let request = asked("POST", "/t.Echo/Unary").header("content-type", "application/grpc");
-    let request = request.header("te", "trailers").body(()).unwrap();
-    let (response, mut stream) = send.send_request(request, false).unwrap();
-    stream.send_data(Bytes::from(framed.clone()), true).unwrap();
-    let (body, trailers) = read(response.await.unwrap().into_body()).await;
-    assert_eq!(body, framed);
-    assert_eq!(trailers.expect("trailers")["grpc-status"], "0");
-
-    let head = "POST /t.Echo/Unary HTTP/1.1\r\nHost: edge.test\r\nContent-Type: application/grpc\r\nContent-Length: 8\r\n\r\n";
+#[test]
+fn what_a_route_changes_or_codes_passes_as_no_trailer() {
+    let (airside, origin) = edge::start(
+        "  - { path: /t, upstream: origin, response_headers: { remove: [X-Sum] } }\n  - { path: /u, upstream: origin, request_headers: { set: { X-Sum: own } } }\n  - { path: /z, upstream: origin, compress: [gzip] }",
+    );
+    let long = "a".repeat(0x400);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let bytes = format!("{head}400\r\n{long}\r\n0\r\nX-Sum: 1\r\n\r\n");
+    origin.on("/t", answer());
+    origin.on("/z", Answer::Dribble(bytes.into_bytes(), Duration::ZERO));
     let mut raw = airside.raw();
-    for _ in 0..3 {
-        raw.send([head.as_bytes(), &framed].concat());
-        let head = raw.read_head();
-        assert_eq!(head.header("grpc-status"), None);
-        let body = head.read_body(raw.reader(), true).unwrap();
-        assert_eq!(body, framed);
+    for path in ["/t", "/z"] {
+        let asked = request(
+            "GET",
+            path,
+            &[("TE", "trailers"), ("Accept-Encoding", "gzip")],
+        );
+        let answer = raw.exchange(asked);
+        assert_eq!((answer.status, answer.trailers.len()), (200, 0), "{path}");
+        assert_eq!(answer.head.header("trailer"), None, "{path}");
     }
+    assert_eq!(raw.exchange(upload("/u")).status, 200);
+    let seen = origin.last();
+    assert_eq!(
+        (seen.header("x-sum"), seen.trailers.len()),
+        (Some("own"), 0)
+    );
+}
+
+#[test]
+fn a_request_that_is_sent_again_has_its_trailers_again() {
+    let (bad, good) = (Origin::start(), Origin::start());
+    bad.on("/u", Answer::Close);
+    let top = "upstreams: { origin: { servers: [\"{bad}\", \"{good}\"], retry: { attempts: 2, on: [reset] } } }";
+    let airside = with_top(top, "  - { path: /*, upstream: origin }")
+        .set("bad", bad.address())
+        .set("good", good.address())
+        .start();
+    for _ in 0..4 {
+        let answer = airside.raw().exchange(upload("/u").replace("POST", "PUT"));
+        assert_eq!(answer.status, 200);
+        let seen = good.last();
+        assert_eq!(
+            (seen.body.as_slice(), &seen.trailers),
+            (&b"abc"[..], &vec!["x-sum: 1".to_owned()])
+        );
+    }
+    assert!(
+        bad.count() > 0
+            && bad
+                .requests()
+                .iter()
+                .all(|seen| seen.trailers == ["x-sum: 1"])
+    );
+}
+
+#[test]
+fn trailers_pass_over_tls_on_both_sides() {
+    use crate::support::tls::Authority;
+    let authority = Authority::new("ca");
+    let leaf = authority.sign(&["one.test", "127.0.0.1"]);
+    let origin = Origin::start();
+    origin.on("/t", answer());
+    let secure = |keys: String| {
+        let top = format!(
+            r#"listeners: [{{ address: "{{gateway}}", tls: {{ certificates: [{{ cert: one.pem, key: one.key }}] }} }}]
+upstreams: {{ origin: {{ {keys} }} }}"#
+        );
+        let set_up =
+            with_top(&top, "  - { path: /*, upstream: origin }").file("ca.pem", authority.pem());
+        leaf.write(set_up.folder(), "one");
+        set_up.start()
+    };
+    let inner = secure(format!("servers: [\"{}\"]", origin.address()));
+    let tls = "tls: { server_name: one.test, ca: ca.pem }";
+    let outer = secure(format!("servers: [\"{}\"], {tls}", inner.address()));
+    let mut client = authority
+        .hello("one.test")
+        .connect(outer.address())
+        .unwrap();
+    for _ in 0..5 {
+        let asked = request("GET", "/t", &[("TE", "trailers")]).replace("edge.test", "one.test");
+        assert_eq!(client.exchange(asked).trailers, ["x-sum: 1"]);
+        let up = upload("/u").replace("edge.test", "one.test");
+        assert_eq!(client.exchange(up).status, 200);
+        assert_eq!(origin.last().trailers, ["x-sum: 1"]);
+    }
+}
+
+#[test]
+fn curl_shows_an_answer_s_trailers() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    origin.on("/t", answer());
+    let ask = |more: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "-D", "-", &airside.url("/t")]).args(more);
+        String::from_utf8(curl.output().unwrap().stdout).unwrap()
+    };
+    let said = ask(&["-H", "TE: trailers"]);
+    assert!(
+        said.contains("abc") && said.contains("x-sum: 1\r\n"),
+        "{said}"
+    );
+    assert!(!said.to_lowercase().contains("set-cookie"), "{said}");
+    assert!(!ask(&[]).contains("x-sum"));
+}
+
+/// A server and a client in one: what each got of the other, as JSON.
+const NODE: &str = r#"
+const http = require("http");
+const [at, gateway] = process.argv.slice(1);
+const body = (from, then) => { let all = ""; from.on("data", (piece) => (all += piece)); from.on("end", () => then(all)); };
+const server = http.createServer((request, response) => body(request, (got) => {
+  response.writeHead(200, { Trailer: "X-Sum" });
+  response.write(JSON.stringify({ got, trailers: request.trailers, announced: request.headers.trailer }));
+  response.addTrailers({ "X-Sum": "down", "Set-Cookie": "a=b" });
+  response.end();
+}));
+server.listen(Number(at), "127.0.0.1", () => {
+  const [host, port] = gateway.split(":");
+  const headers = { TE: "trailers", Trailer: "X-Up", "Transfer-Encoding": "chunked" };
+  const request = http.request({ host, port, method: "POST", path: "/", headers }, (response) => body(response, (got) => {
+    console.log(JSON.stringify({ server: JSON.parse(got), trailers: response.trailers, announced: response.headers.trailer }));
+    process.exit();
+  }));
+  request.write("abc");
+  request.addTrailers({ "X-Up": "up", "X-Auth-User": "root" });
+  request.end();
+});
+"#;
+
+#[test]
+fn nodes_server_and_nodes_client_get_each_others_trailers() {
+    let upstream = port::free();
+    let routes = "  - { path: /*, upstream: origin }";
+    let airside = edge::gateway(routes).set("origin", upstream).start();
+    let gateway = airside.address().to_string();
+    let node = Command::new("node")
+        .args(["-e", NODE, &upstream.port().to_string(), &gateway])
+        .output();
+    let output = node.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let seen: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
+    let expected = serde_json::json!({
+        "server": { "got": "abc", "trailers": { "x-up": "up" }, "announced": "x-up" },
+        "trailers": { "x-sum": "down" },
+        "announced": "x-sum",
+    });
+    assert_eq!(seen, expected);
 }

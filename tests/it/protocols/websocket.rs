@@ -12,6 +12,7 @@ use crate::support::server::Airside;
 use crate::support::websocket::{Echo, Frame, converse, handshake};
 
 mod conformance;
+mod halves;
 
 const ROUTES: &str = r#"  - { path: /*, upstream: origin }
   - { path: /own, upstream: origin, limits: [{ rate: 2/1h }], request_headers: { set: { X-Own: "1" } } }
@@ -22,7 +23,7 @@ pub(super) fn start(upstream: std::net::SocketAddr) -> Airside {
     with_top(top, ROUTES).set("origin", upstream).start()
 }
 
-const SWITCH: &[u8] =
+pub(super) const SWITCH: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
@@ -230,6 +231,7 @@ fn the_end_of_either_side_is_told_to_the_other() {
     raw.send(handshake("/server", ""));
     raw.read_head();
     assert!(raw.closes());
+    drop(raw);
     airside.wait_for_access_log(2);
 }
 
@@ -279,7 +281,7 @@ fn a_tunnel_goes_over_tls_on_both_sides() {
     }
 }
 
-fn start_secure(
+pub(super) fn start_secure(
     authority: &crate::support::tls::Authority,
     leaf: &crate::support::tls::Leaf,
     keys: &str,
@@ -293,60 +295,6 @@ upstreams:
         with_top(&top, "  - { path: /*, upstream: origin }").file("ca.pem", authority.pem());
     leaf.write(set_up.folder(), "one");
     set_up.start()
-}
-
-#[test]
-fn a_client_that_closes_its_half_is_told_over_tls_too_and_a_server_behind_tls_ends_with_it() {
-    use crate::support::tls::Authority;
-    let authority = Authority::new("ca");
-    let leaf = authority.sign(&["one.test", "127.0.0.1"]);
-    let (told, ended) = std::sync::mpsc::channel();
-    let origin = Origin::start();
-    let taker = move |mut stream: TcpStream, _: &_| {
-        stream.write_all(SWITCH).unwrap();
-        let mut read = Vec::new();
-        stream.read_to_end(&mut read).unwrap();
-        let _ = told.send(read);
-        // Only now, when nothing more can come.
-        let _ = stream.write_all(b"last words");
-    };
-    origin.on("/ws", Answer::Take(Arc::new(taker)));
-    let inner = start_secure(
-        &authority,
-        &leaf,
-        &format!("servers: [\"{}\"]", origin.address()),
-    );
-    let shaken = handshake("/ws", "").replace("edge.test", "one.test");
-    let mut secure = authority
-        .hello("one.test")
-        .connect(inner.address())
-        .unwrap();
-    secure.send(&shaken);
-    assert!(secure.read_head().line.contains(" 101 "));
-    secure.send("hello");
-    secure.finish_sending();
-    let mut heard = [0; 10];
-    secure.read_exact(&mut heard);
-    assert_eq!(&heard, b"last words");
-    let patience = crate::support::wait::PATIENCE;
-    assert_eq!(ended.recv_timeout(patience).unwrap(), b"hello");
-
-    // TLS towards the server can't be ended by half: the tunnel ends, and both are told.
-    let keys = format!(
-        "servers: [\"{}\"], tls: {{ server_name: one.test, ca: ca.pem }}",
-        inner.address()
-    );
-    let outer = start_secure(&authority, &leaf, &keys);
-    let mut secure = authority
-        .hello("one.test")
-        .connect(outer.address())
-        .unwrap();
-    secure.send(&shaken);
-    assert!(secure.read_head().line.contains(" 101 "));
-    secure.send("hello");
-    secure.finish_sending();
-    assert!(secure.ends(), "the client is let go");
-    assert_eq!(ended.recv_timeout(patience).unwrap(), b"hello");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct Request {
     pub target: String,
     pub head: Head,
     pub body: Vec<u8>,
+    /// The lines behind a body in chunks.
+    pub trailers: Vec<String>,
     /// Which of the connections brought it, counted from 0.
     pub connection: usize,
 }
@@ -202,13 +204,14 @@ impl Shared {
             if head.header("expect").is_some() {
                 writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
             }
-            let body = head.read_body(&mut reader, false)?;
+            let (body, trailers) = head.read_whole(&mut reader, false)?;
             let mut words = head.line.split(' ').map(str::to_owned);
             let request = Request {
                 method: words.next().unwrap_or_default(),
                 target: words.next().unwrap_or_default(),
                 head,
                 body,
+                trailers,
                 connection,
             };
             self.requests.lock().unwrap().push(request.clone());

@@ -19,6 +19,8 @@ pub struct Response {
     pub status: u16,
     pub head: Head,
     pub body: Vec<u8>,
+    /// The lines behind a body in chunks.
+    pub trailers: Vec<String>,
 }
 
 impl Raw {
@@ -100,11 +102,16 @@ impl Raw {
                 continue;
             }
             let bodiless = method == "HEAD" || matches!(status, 101 | 204 | 304);
-            let body = match bodiless {
-                true => Vec::new(),
-                false => head.read_body(&mut self.stream, true)?,
+            let (body, trailers) = match bodiless {
+                true => Default::default(),
+                false => head.read_whole(&mut self.stream, true)?,
             };
-            return Ok(Response { status, head, body });
+            return Ok(Response {
+                status,
+                head,
+                body,
+                trailers,
+            });
         }
     }
 

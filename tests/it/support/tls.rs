@@ -190,11 +190,12 @@ impl Secure {
             .split(' ')
             .nth(1)
             .and_then(|code| code.parse().ok());
-        let body = head.read_body(&mut self.stream, true)?;
+        let (body, trailers) = head.read_whole(&mut self.stream, true)?;
         Ok(Response {
             status: status.ok_or_else(|| io::Error::other(head.line.clone()))?,
             head,
             body,
+            trailers,
         })
     }
 

@@ -57,27 +57,48 @@ impl Head {
     /// Reads the body that this head announces. Without an announcement it is empty, or, for a
     /// response (`to_the_end`), all until the other side closes.
     pub fn read_body(&self, from: &mut impl BufRead, to_the_end: bool) -> io::Result<Vec<u8>> {
-        let mut body = Vec::new();
+        Ok(self.read_whole(from, to_the_end)?.0)
+    }
+
+    /// The same, and the lines of the trailers behind it.
+    pub fn read_whole(
+        &self,
+        from: &mut impl BufRead,
+        to_the_end: bool,
+    ) -> io::Result<(Vec<u8>, Vec<String>)> {
+        let (mut body, mut trailers) = (Vec::new(), Vec::new());
         if self.header("transfer-encoding").is_some() {
-            while read_chunk(from, &mut body)? {}
+            while read_chunk_and(from, &mut body, &mut trailers)? {}
         } else if let Some(length) = self.header("content-length") {
             body = vec![0; length.parse().map_err(|_| invalid(length))?];
             from.read_exact(&mut body)?;
         } else if to_the_end {
             from.read_to_end(&mut body)?;
         }
-        Ok(body)
+        Ok((body, trailers))
     }
 }
 
 /// Reads one chunk onto `body`; false after the last one and its trailers.
 pub fn read_chunk(from: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<bool> {
+    read_chunk_and(from, body, &mut Vec::new())
+}
+
+fn read_chunk_and(
+    from: &mut impl BufRead,
+    body: &mut Vec<u8>,
+    trailers: &mut Vec<String>,
+) -> io::Result<bool> {
     let line = read_line(from)?;
     let size = line.split(';').next().unwrap_or_default();
     let size = usize::from_str_radix(size.trim(), 16).map_err(|_| invalid(&line))?;
     if size == 0 {
-        while !read_line(from)?.is_empty() {}
-        return Ok(false);
+        loop {
+            match read_line(from)? {
+                line if line.is_empty() => return Ok(false),
+                line => trailers.push(line),
+            }
+        }
     }
     let start = body.len();
     body.resize(start + size, 0);
