@@ -8,7 +8,7 @@ AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
 ARGS ?=
 BENCH ?=
 
-.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps
+.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps test-faults
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -25,6 +25,10 @@ test: build-deps test-deps ## all tests, against real servers
 # Those that measure time need the machine for themselves, and the program as it is run.
 	$(CARGO) build --release --locked
 	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored alone:: --test-threads=1
+
+test-faults: build-deps test-deps ## faults by real means, one after another (five minutes, beside the builds)
+	$(CARGO) build --release --locked
+	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored faults:: --test-threads=1
 
 check: build-deps ## formatting and lints
 	$(CARGO) fmt --check
