@@ -7,8 +7,9 @@ AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
 # More arguments for `airside demo`, and for the bench (`--only plain --rounds 3`).
 ARGS ?=
 BENCH ?=
+MINUTES ?= 30
 
-.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps test-faults
+.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps test-faults soak
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -45,6 +46,9 @@ bench: build bench-deps ## CPU time and latency beside nginx, HAProxy, Caddy and
 
 bench-instructions: build bench-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
 	benches/instructions/count.py $(AIRSIDE)
+
+soak: build bench-deps ## a mixed load while everything changes: is memory flat, is every answer explained? (MINUTES=30)
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/soak/soak.py $(AIRSIDE) --minutes $(MINUTES) --out $(CARGO_TARGET_DIR)/soak
 
 clean-demo: ## forget what the demo has stored
 	rm -rf demo-data
