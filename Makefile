@@ -8,8 +8,11 @@ AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
 ARGS ?=
 BENCH ?=
 MINUTES ?= 30
+# Of `make figures`, those with these names; of `make mutations`, too.
+FIGURES ?=
+MUTANTS ?=
 
-.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps test-faults soak
+.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps test-faults soak figures mutations
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +52,15 @@ bench-instructions: build bench-deps ## what a request costs in instructions and
 
 soak: build bench-deps ## a mixed load while everything changes: is memory flat, is every answer explained? (MINUTES=30)
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/soak/soak.py $(AIRSIDE) --minutes $(MINUTES) --out $(CARGO_TARGET_DIR)/soak
+
+figures: build bench-deps ## what is reached of docs/RELIABILITY.md's figures (six minutes; FIGURES=… for some)
+	$(CARGO) bench --locked --bench bare --no-run
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/figures/figures.py $(AIRSIDE) \
+		--bare "$$(ls -t $(CARGO_TARGET_DIR)/release/deps/bare-* | grep -v '\.d$$' | head -n 1)" \
+		$(if $(FIGURES),--only $(FIGURES)) --out $(CARGO_TARGET_DIR)/figures.md
+
+mutations: build-deps test-deps ## breaks each rule of tests/mutations.toml and has its test fail (ten minutes; MUTANTS=… for some)
+	scripts/mutations $(MUTANTS)
 
 clean-demo: ## forget what the demo has stored
 	rm -rf demo-data

@@ -1,4 +1,5 @@
-"""An upstream for the soak: answers GET with its name, POST with the size of the body, and echoes WebSockets.
+"""An upstream: answers with the method and the size of the body, after 100 ms for `/slow…`, with 16 MiB for `/large…`,
+and echoes WebSockets.
 
 usage: upstream.py PORT
 """
@@ -14,11 +15,16 @@ async def serve(reader, writer):
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             lines = head.decode("latin-1").split("\r\n")
-            method = lines[0].split(" ")[0]
+            method, target, _ = lines[0].split(" ")
             headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
             if "websocket" in headers.get("upgrade", "").lower():
                 return await echo(reader, writer, headers["sec-websocket-key"])
             size = await body(reader, headers)
+            if target.startswith("/large"):
+                await large(writer)
+                continue
+            if target.startswith("/slow"):
+                await asyncio.sleep(0.1)
             text = f"{method} {size}\n".encode()
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(text))
             if method != "HEAD":
@@ -28,6 +34,15 @@ async def serve(reader, writer):
         pass
     finally:
         writer.close()
+
+
+async def large(writer):
+    """In pieces, so that whoever does not read costs nothing here."""
+    piece = b"x" * (64 << 10)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (256 * len(piece)))
+    for _ in range(256):
+        writer.write(piece)
+        await writer.drain()
 
 
 async def body(reader, headers):
