@@ -8,8 +8,12 @@ DIST := $(CARGO_TARGET_DIR)/dist/airside
 # More arguments for `airside demo`, and for the bench (`--only plain --rounds 3`).
 ARGS ?=
 BENCH ?=
+MINUTES ?= 30
+# Of `make figures`, those with these names; of `make mutations`, too.
+FIGURES ?=
+MUTANTS ?=
 
-.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps count-deps bench-deps
+.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps count-deps bench-deps test-faults soak figures mutations
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +33,10 @@ test: build-deps test-deps ## all tests, against real servers
 # Those that measure time need the machine for themselves, and the program as it is run.
 	$(CARGO) build --release --locked
 	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored alone:: --test-threads=1
+
+test-faults: build-deps test-deps ## faults by real means, one after another (five minutes, beside the builds)
+	$(CARGO) build --release --locked
+	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored faults:: --test-threads=1
 
 check: build-deps ## formatting and lints
 	$(CARGO) fmt --check
@@ -53,6 +61,18 @@ bench-latency: bench-deps ## latency against offered load, beside nginx and HAPr
 
 bench-scale: build count-deps ## what a request costs with more routes and more servers
 	benches/instructions/scale.py $(AIRSIDE)
+
+soak: build bench-deps ## a mixed load while everything changes: is memory flat, is every answer explained? (MINUTES=30)
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/soak/soak.py $(AIRSIDE) --minutes $(MINUTES) --out $(CARGO_TARGET_DIR)/soak
+
+figures: build bench-deps ## what is reached of docs/RELIABILITY.md's figures (six minutes; FIGURES=… for some)
+	$(CARGO) bench --locked --bench bare --no-run
+	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/figures/figures.py $(AIRSIDE) \
+		--bare "$$(ls -t $(CARGO_TARGET_DIR)/release/deps/bare-* | grep -v '\.d$$' | head -n 1)" \
+		$(if $(FIGURES),--only $(FIGURES)) --out $(CARGO_TARGET_DIR)/figures.md
+
+mutations: build-deps test-deps ## breaks each rule of tests/mutations.toml and has its test fail (ten minutes; MUTANTS=… for some)
+	scripts/mutations $(MUTANTS)
 
 clean-demo: ## forget what the demo has stored
 	rm -rf demo-data

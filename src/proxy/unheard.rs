@@ -59,12 +59,13 @@ impl Unheard {
         let reason = status.canonical_reason().unwrap_or("Refused");
         let date = get_cached_date();
         let date = date.to_str().unwrap_or_default();
-        let allow = match refusal {
+        let more = match refusal {
             Refusal::MethodNotAllowed => format!("Allow: {}\r\n", MethodSet::ANY),
+            Refusal::Overloaded => "Retry-After: 1\r\n".to_owned(),
             _ => String::new(),
         };
         let head = format!(
-            "HTTP/1.1 {} {reason}\r\nContent-Type: {PROBLEM_JSON}\r\nCache-Control: no-store\r\n{allow}Content-Length: {}\r\nDate: {date}\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 {} {reason}\r\nContent-Type: {PROBLEM_JSON}\r\nCache-Control: no-store\r\n{more}Content-Length: {}\r\nDate: {date}\r\nConnection: close\r\n\r\n",
             refusal.status(),
             body.len(),
         );

@@ -1,5 +1,5 @@
-//! Who is here: connections in all and of each address, bounded. Those above are closed at once, before a byte of
-//! theirs is read; nothing queues.
+//! Who is here: connections in all and of each address, bounded. Those above are told so or closed at once, before a
+//! byte of theirs is read; nothing queues.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,11 +12,15 @@ use pingora::listeners::ConnectionFilter;
 use pingora::protocols::l4::stream::Stream;
 use pingora::upstreams::peer::{Tracer, Tracing};
 
+use excuse::Excuses;
+
 use super::calm::Calm;
 use crate::base::clock::Clock;
 use crate::base::net::{canonical, masked};
 use crate::plan::Plan;
 use crate::telemetry::metrics::{Counter, Kind, Page, Words};
+
+mod excuse;
 
 /// The connections of clients.
 pub struct Crowd {
@@ -31,6 +35,7 @@ pub struct Crowd {
     refused: Words,
     cut: Words,
     pub panics: Counter,
+    excuses: Excuses,
     /// Monotonic milliseconds of the last line of log about it, and what came since.
     told: AtomicU64,
     untold: AtomicU64,
@@ -69,6 +74,7 @@ impl Crowd {
             refused: Words::default(),
             cut: Words::default(),
             panics: Counter::default(),
+            excuses: Excuses::default(),
             told: AtomicU64::new(0),
             untold: AtomicU64::new(0),
         }
@@ -101,6 +107,16 @@ impl Crowd {
                 false
             }
         }
+    }
+
+    /// Was this one, which has no place, let in to be told so?
+    pub fn may_be_told(&self, peer: SocketAddr) -> bool {
+        self.excuses.has(peer)
+    }
+
+    /// It was told so.
+    pub fn was_told(&self, peer: SocketAddr) {
+        self.excuses.end(peer);
     }
 
     /// A client took a stream back; true where its address does so too often.
@@ -172,7 +188,7 @@ impl Crowd {
                 _ => "server.limits.connections",
             };
             log::warn!(
-                "{count} connections were closed as they came, the last one from {peer}: {what}"
+                "{count} connections were refused as they came, the last one from {peer}: {what}"
             );
         }
     }
@@ -206,11 +222,11 @@ impl Crowd {
         page.family(name, Kind::Gauge, "Connections of clients that are open.");
         page.sample(name, &[], u64::from(self.open.load(Ordering::Relaxed)));
         let name = "airside_connections_max";
-        let help = "How many may be open at once; further ones are closed as they come.";
+        let help = "How many may be open at once; further ones are refused as they come.";
         page.family(name, Kind::Gauge, help);
         page.sample(name, &[], u64::from(self.most()));
         let name = "airside_connections_refused_total";
-        page.family(name, Kind::Counter, "Connections closed as they came.");
+        page.family(name, Kind::Counter, "Connections refused as they came.");
         for (reason, count) in self.refused.counts() {
             page.sample(name, &[("reason", reason)], count);
         }
@@ -255,15 +271,17 @@ impl Tracing for Hung {
 #[async_trait]
 impl ConnectionFilter for Doorkeeper {
     async fn should_accept(&self, peer: Option<&SocketAddr>) -> bool {
-        let Some(peer) = peer.map(SocketAddr::ip) else {
+        let Some(peer) = peer else {
             return true;
         };
-        let address = self.0.counted(peer);
+        let address = self.0.counted(peer.ip());
         let vacancy = self.0.vacancy(&self.0.addresses(), address);
         match vacancy {
             Ok(()) => true,
+            // Who attacks is told nothing.
+            Err(why) if why != "resets" && self.0.excuses.begin(*peer, self.0.now()) => true,
             Err(why) => {
-                self.0.turn_away(why, peer);
+                self.0.turn_away(why, peer.ip());
                 false
             }
         }

@@ -1,7 +1,7 @@
 //! The edge's connections on their way from a listener to HTTP: their place, first bytes, TLS, protocol, then the proxy.
 
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,8 +22,9 @@ use super::door::{Door, Doors};
 use super::opening::{OpeningError, begins_as_http2, take_proxy_header};
 use super::proxy::Proxy;
 use crate::base::net;
+use crate::base::reply::Refusal;
 use crate::plan::Plan;
-use crate::proxy::Ledger;
+use crate::proxy::{Ledger, Unheard};
 
 mod farewell;
 mod frames;
@@ -84,8 +85,17 @@ impl Edge {
         let Ok(mut stream) = stream.into_any().downcast::<Plain>() else {
             return Err(OpeningError::Protocol);
         };
-        let peer = peer(&*stream);
-        if !self.http.crowd.seat(&mut stream, peer) {
+        let (crowd, from) = (&self.http.crowd, peer(&*stream));
+        if !crowd.seat(&mut stream, from) {
+            let from = peer_socket(&*stream).filter(|from| crowd.may_be_told(*from));
+            if let Some(from) = from {
+                // Under TLS an answer would cost a handshake.
+                if door.tls.is_none() && door.http1 {
+                    let word = Unheard::new(Some(Refusal::Overloaded), "connections");
+                    farewell::refuse(stream, word.bytes().unwrap_or_default()).await;
+                }
+                crowd.was_told(from);
+            }
             return Err(OpeningError::Full);
         }
         if door.proxied {
@@ -141,10 +151,12 @@ impl ServerApp for Edge {
 
 /// The address at the other end.
 fn peer(connection: &(impl GetSocketDigest + ?Sized)) -> IpAddr {
-    let digest = connection.get_socket_digest();
-    let peer = digest.as_ref().and_then(|digest| digest.peer_addr());
-    let peer = peer.and_then(|peer| peer.as_inet());
-    peer.map_or(net::UNKNOWN, |peer| peer.ip())
+    peer_socket(connection).map_or(net::UNKNOWN, |peer| peer.ip())
+}
+
+fn peer_socket(connection: &(impl GetSocketDigest + ?Sized)) -> Option<SocketAddr> {
+    let digest = connection.get_socket_digest()?;
+    digest.peer_addr()?.as_inet().copied()
 }
 
 /// Runs a request so that its panic is its own. Errors: it panicked, and is no more.

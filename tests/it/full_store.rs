@@ -1,11 +1,9 @@
 //! A store without room: a disk of a megabyte for SQLite, a table space that may not grow for MariaDB.
 //! Who has a token notices nothing, who wants one is told to come back, and all goes on by itself.
 
-use std::path::Path;
-use std::process::Command;
-
 use mysql_async::prelude::Queryable;
 
+use crate::support::disk::{Disk, fill};
 use crate::support::mariadb::Mariadb;
 use crate::support::origin::Origin;
 use crate::support::people::{self, Answer, PASSWORD, Site};
@@ -73,47 +71,9 @@ async fn goes_on(site: &Site) {
     }
 }
 
-/// A disk of its own, of a megabyte.
-struct Disk(tempfile::TempDir);
-
-impl Disk {
-    /// `None` where nobody may mount one here.
-    fn mount() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m,mode=700", "airside-test"])
-            .arg(folder.path())
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then_some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: the program that has files on it is killed a moment later.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
-
-/// Writes until nothing more fits.
-fn fill(file: &Path) {
-    use std::io::Write;
-    let mut file = std::fs::File::create(file).unwrap();
-    while file.write_all(&[0; 512]).is_ok() {}
-}
-
 #[tokio::test]
 async fn rule_26_a_full_disk_under_sqlite_is_said_and_room_is_noticed() {
-    let Some(disk) = Disk::mount() else {
-        eprintln!("LEFT OUT: a small disk can be mounted by root alone");
-        return;
-    };
+    let Some(disk) = Disk::mount() else { return };
     let store = format!("sqlite:{}", disk.path().join("airside.db").display());
     let (site, token) = site(&store).await;
     let filler = disk.path().join("filler");

@@ -130,3 +130,16 @@ fn removing_goes_first_then_setting_then_adding() {
         ["u=v", "s=t"]
     );
 }
+
+/// Many servers read `X_Admin` and `X-Admin` as one, so that a filter of one spelling would let the other pass.
+#[test]
+fn names_with_an_underscore_reach_no_upstream() {
+    let (airside, origin) = edge::start("  - { path: /*, upstream: origin }");
+    let headers = [("X_Admin", "1"), ("X-Fine", "1"), ("Content_Length", "3")];
+    let answer = airside.raw().exchange(request("GET", "/a", &headers));
+    assert_eq!(answer.status, 200);
+    let seen = origin.last();
+    assert_eq!(seen.header("x-fine"), Some("1"));
+    let odd = |(name, _): &&(String, String)| name.contains('_');
+    assert_eq!(seen.head.headers.iter().find(odd), None);
+}

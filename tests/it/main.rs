@@ -20,6 +20,7 @@ mod cors;
 mod crowd;
 mod docs;
 mod explain;
+mod faults;
 mod forwarding;
 mod from_express;
 mod full_store;

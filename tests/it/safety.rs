@@ -1,14 +1,66 @@
-//! The page about safety names tests: they must be there.
+//! The pages about safety and reliability name tests: they must be there.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn each_test_that_the_page_of_safety_names_is_there() {
+    names_tests("SAFETY.md", 20);
+}
+
+#[test]
+fn each_test_that_the_page_of_reliability_names_is_there() {
+    names_tests("RELIABILITY.md", 60);
+}
+
+/// Those that `scripts/mutations` breaks.
+#[test]
+fn the_table_of_rules_is_the_list_that_is_tried() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/SAFETY.md")).unwrap();
+    let list = fs::read_to_string(root.join("tests/mutations.toml")).unwrap();
+    let rows: Vec<_> = list.split("[[mutant]]").skip(1).map(row).collect();
+    assert!(rows.len() >= 40, "{}", rows.len());
+    let page = fs::read_to_string(root.join("docs/RELIABILITY.md")).unwrap();
+    let (_, table) = page.split_once("| rule | says that |").unwrap();
+    let shown: Vec<_> = table
+        .lines()
+        .skip(2)
+        .map_while(|line| line.strip_prefix('|'))
+        .collect();
+    let expected: Vec<_> = rows
+        .iter()
+        .map(|row| row.strip_prefix('|').unwrap())
+        .collect();
+    assert_eq!(shown, expected, "`scripts/mutations --table` prints it");
+    for mutant in list.split("[[mutant]]").skip(1) {
+        let (file, find) = (value(mutant, "file"), block(mutant, "find"));
+        let source = fs::read_to_string(root.join(file)).unwrap();
+        assert_eq!(source.matches(find).count(), 1, "{file}: {find}");
+    }
+}
+
+fn row(mutant: &str) -> String {
+    let [rule, says, test] = ["rule", "says", "test"].map(|name| value(mutant, name));
+    format!("| {rule} | {says} | `{test}` |")
+}
+
+/// What stands behind `name = "`.
+fn value<'a>(mutant: &'a str, name: &str) -> &'a str {
+    let (_, rest) = mutant.split_once(&format!("\n{name} = \"")).unwrap();
+    rest.split('"').next().unwrap()
+}
+
+/// The same, for texts with quotes in them.
+fn block<'a>(mutant: &'a str, name: &str) -> &'a str {
+    let (_, rest) = mutant.split_once(&format!("\n{name} = '''")).unwrap();
+    rest.split("'''").next().unwrap()
+}
+
+fn names_tests(page: &str, least: usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs").join(page)).unwrap();
     let mut sources = String::new();
-    for folder in ["tests/it", "src/server", "src/tls"] {
+    for folder in ["tests/it", "src"] {
         collect(&root.join(folder), &mut sources);
     }
     let rows = page.lines().filter(|line| line.starts_with('|'));
@@ -17,12 +69,14 @@ fn each_test_that_the_page_of_safety_names_is_there() {
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .filter(|word| word.contains('_'))
         .collect();
-    assert!(names.len() > 20, "only {names:?}");
+    assert!(names.len() > least, "only {names:?}");
     for name in names {
-        // What is long is cut off.
+        // Of a path the last part.
+        let name = name.rsplit("::").next().unwrap_or(name);
+        // What is long is cut off. `bytes::` stands for all in there.
         let known = match name.strip_suffix('…') {
             Some(beginning) => sources.contains(&format!("fn {beginning}")),
-            None => sources.contains(&format!("fn {name}()")),
+            None => sources.contains(&format!("fn {name}(")),
         };
         let is_file = root.join(format!("tests/it/{name}.rs")).is_file();
         assert!(known || is_file, "no test is named {name}");

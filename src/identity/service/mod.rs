@@ -25,6 +25,7 @@ use crate::token::{Principal, Verifier};
 mod admin;
 mod api_keys;
 mod keys;
+mod past;
 mod sessions;
 mod throttle;
 mod upkeep;

@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use super::Service;
+use super::past::Past;
 use crate::identity::refused::Refused;
 use crate::token::Revocations;
 
@@ -14,6 +15,7 @@ use crate::token::Revocations;
 pub struct Revoked {
     pub(in crate::identity) known: Revocations,
     pub(in crate::identity) cursor: AtomicU64,
+    past: Past,
 }
 
 impl Service {
@@ -82,9 +84,9 @@ impl Service {
     /// No access token that was made before is valid any more.
     fn horizon(&self) -> u64 {
         let life = self.issuer.ttl + MARGIN;
-        self.clock
-            .unix_millis()
-            .saturating_sub(life.as_millis() as u64)
+        let life = life.as_millis() as u64;
+        let (wall, steady) = (self.clock.unix_millis(), self.clock.monotonic_millis());
+        self.revoked.past.before(wall, steady, life)
     }
 }
 

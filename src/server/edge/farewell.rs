@@ -19,6 +19,11 @@ pub fn say(connection: Stream, last: Option<Vec<u8>>) {
     }
 }
 
+/// The same for a connection without a place, for a shorter time, and done when that is over.
+pub async fn refuse(connection: Stream, last: Vec<u8>) {
+    let _ = timeout(SHORT, end(connection, Some(last))).await;
+}
+
 async fn end(mut connection: Stream, last: Option<Vec<u8>>) -> std::io::Result<()> {
     if let Some(last) = last {
         connection.write_all(&last).await?;
@@ -37,4 +42,6 @@ async fn end(mut connection: Stream, last: Option<Vec<u8>>) -> std::io::Result<(
 }
 
 const LONGEST: Duration = Duration::from_secs(2);
+/// Of those who are let in to be told that there is no room, there are few at a time.
+const SHORT: Duration = Duration::from_millis(500);
 const MOST: usize = 1 << 20;
