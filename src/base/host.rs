@@ -69,7 +69,10 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, HostError> {
             HostError::Malformed
         });
     }
+    // An empty label would leave a name that ends in a dot, and two names for one host.
+    let has_empty_label = name.starts_with('.') || name.ends_with('.') || name.contains("..");
     if name.len() > 253
+        || has_empty_label
         || !name.bytes().all(fits)
         || (!name.starts_with('[') && name.contains(['[', ']']))
     {
@@ -105,7 +108,7 @@ mod tests {
     fn what_is_not_one_host_is_refused() {
         for wrong in [
             "", ".", ":80", "a b", "a/b", "a,b", "a@b", "a:99999", "a:b", "[::1", "[x]", "[::1]x",
-            "a\u{e9}",
+            "a\u{e9}", "a..", "a..b", ".a", "a.:80.", "[::1].",
         ] {
             assert!(normalise(wrong).is_err(), "{wrong}");
         }

@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::proxy::{Gateway, Ledger};
 
 mod farewell;
-mod frames;
+pub mod frames;
 mod http1;
 mod http2;
 mod one;

@@ -112,7 +112,7 @@ async fn more(stream: &mut Stream, read: &mut Vec<u8>, most: usize) -> Result<()
 }
 
 /// The client that a whole header names, if any, and the header's length; `None` while it is not whole.
-fn header(read: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, OpeningError> {
+pub fn header(read: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, OpeningError> {
     let Some(length) = whole(read)? else {
         return Ok(None);
     };

@@ -33,6 +33,7 @@ mod moving_in;
 mod mysql;
 mod passing;
 mod paths;
+mod properties;
 mod protocols;
 mod refusals;
 mod refused_bodies;
