@@ -8,7 +8,7 @@ AIRSIDE := $(CARGO_TARGET_DIR)/release/airside
 ARGS ?=
 BENCH ?=
 
-.PHONY: help demo build test check load bench bench-instructions bench-micro clean-demo build-deps test-deps bench-deps
+.PHONY: help demo build test check load bench bench-instructions bench-micro deny fuzz clean-demo build-deps test-deps bench-deps
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -32,6 +32,14 @@ check: build-deps ## formatting and lints
 
 bench-micro: build-deps ## what a request costs: times and allocations, without a network
 	$(CARGO) bench --locked --bench micro
+
+deny: ## what the dependencies are and bring in, held against deny.toml
+	scripts/deny
+
+TARGET ?= all
+SECONDS ?= 60
+fuzz: ## searches for bytes that break a property (TARGET=path SECONDS=600; without, each for a minute)
+	scripts/fuzz $(TARGET) $(SECONDS)
 
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)

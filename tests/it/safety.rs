@@ -29,6 +29,17 @@ fn each_test_that_the_page_of_safety_names_is_there() {
     }
 }
 
+/// The unwinding of a panic is what keeps it in its request: nothing may turn it off.
+#[test]
+fn rule_18_no_build_ends_the_process_with_a_panic() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    assert!(!manifest.contains("panic = \"abort\""));
+    let own = root.join(".cargo/config.toml");
+    assert!(!own.exists(), "it could say so, too: read it here");
+    assert!(cfg!(panic = "unwind"));
+}
+
 fn collect(folder: &Path, into: &mut String) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
