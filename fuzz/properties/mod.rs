@@ -15,8 +15,11 @@ mod token;
 mod trace;
 mod units;
 
+/// Panics where it does not hold of these bytes.
+pub type Property = fn(&[u8]);
+
 /// Every property and its name, which is also that of its fuzzer and of its folder of seeds.
-pub const ALL: [(&str, fn(&[u8])); 13] = [
+pub const ALL: [(&str, Property); 13] = [
     ("config", config::check),
     ("cookie", cookie::check),
     ("email", email::check),

@@ -27,18 +27,17 @@ pub fn check(bytes: &[u8]) {
     }
     if let Ok(share) = Share::from_text(text) {
         assert!((0.0..=1.0).contains(&share.0), "{text:?} is {}", share.0);
-        let written = share.to_text().unwrap();
-        assert_eq!(
-            Share::from_text(&written),
-            Ok(share),
-            "{text:?} is {written}"
-        );
         assert!(is_made_of(text, ".%"), "{text:?}");
-        // Nobody writes more digits than they mean.
-        assert!(
-            written.trim_start_matches("0.").len() <= text.len().max(4),
-            "{text:?} is {written}"
-        );
+        let written = share.to_text().unwrap();
+        // Nobody means more digits than these: further ones are a matter of floats.
+        if text.len() <= "99.99999999%".len() {
+            assert_eq!(
+                Share::from_text(&written),
+                Ok(share),
+                "{text:?} is {written}"
+            );
+            assert!(written.len() <= text.len() + 1, "{text:?} is {written}");
+        }
     }
 }
 

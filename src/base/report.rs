@@ -208,8 +208,8 @@ impl Report {
             })
             .collect();
         let mut report = serde_json::json!({ "sound": !self.has_errors(), "problems": problems });
-        if self.left_out > 0 {
-            report["left_out"] = self.left_out.into();
+        if let Some(report) = report.as_object_mut().filter(|_| self.left_out > 0) {
+            report.insert("left_out".to_owned(), self.left_out.into());
         }
         report
     }

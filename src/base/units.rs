@@ -141,10 +141,11 @@ impl FromText for Share {
 
     fn from_text(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix('%').ok_or("the `%` is missing")?;
-        // The library reads `1e1`, `+5` and `inf`, too.
-        let is_plain = number
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        // The library reads `1e1`, `+5`, `.5` and `inf`, too.
+        let is_plain = number.starts_with(|first: char| first.is_ascii_digit())
+            && number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
         let parsed = number.parse().ok().filter(|_| is_plain);
         let number: f64 = parsed.ok_or_else(|| format!("`{number}` is not a number"))?;
         match (0.0..=100.0).contains(&number) {
@@ -232,7 +233,9 @@ mod tests {
         assert!(ByteSize::from_text("16KB").is_err());
         assert!(ByteSize::from_text("99999999999GiB").is_err());
         assert_eq!(Share::from_text("20%"), Ok(Share(0.2)));
-        for wrong in ["101%", "1e1%", "+5%", "-0%", "inf%", "nan%", "%", ".%"] {
+        for wrong in [
+            "101%", "1e1%", "+5%", "-0%", "inf%", "nan%", "%", ".%", ".5%",
+        ] {
             assert!(Share::from_text(wrong).is_err(), "{wrong}");
         }
         for text in ["7%", "0.07%", "33.3%", "100%", "0%"] {

@@ -9,13 +9,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 #[path = "../../fuzz/properties/mod.rs"]
-mod properties;
+mod all;
 
 #[test]
 fn every_property_has_a_fuzzer_and_seeds() {
     let manifest = fs::read_to_string(folder().join("Cargo.toml")).unwrap();
     let manifest: BTreeSet<&str> = manifest.split('\n').collect();
-    let named: BTreeSet<String> = properties::ALL
+    let named: BTreeSet<String> = all::ALL
         .iter()
         .map(|(name, _)| (*name).to_owned())
         .collect();
@@ -38,14 +38,14 @@ fn every_property_has_a_fuzzer_and_seeds() {
 
 #[test]
 fn the_seeds_and_what_is_like_them_hold_to_the_properties() {
-    for (name, _) in properties::ALL {
+    for (name, _) in all::ALL {
         for (file, seed) in seeds(name) {
             let mut random = StdRng::seed_from_u64(seed.len() as u64);
-            let held = std::panic::catch_unwind(|| properties::check(name, &seed));
+            let held = std::panic::catch_unwind(|| all::check(name, &seed));
             assert!(held.is_ok(), "{}", file.display());
             for _ in 0..VARIANTS {
                 let other = unlike(&seed, &mut random);
-                let held = std::panic::catch_unwind(|| properties::check(name, &other));
+                let held = std::panic::catch_unwind(|| all::check(name, &other));
                 assert!(held.is_ok(), "{name}: {}", other.escape_ascii());
             }
         }

@@ -163,7 +163,7 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn rule_18_a_panic_in_a_stream_resets_it_alone_and_is_counted_and_nothing_stays_in_flight() {
+async fn a_panic_in_a_stream_resets_it_alone_and_is_counted_and_nothing_stays_in_flight() {
     let http = http(b"");
     let (sender, served) = http2(&http).await;
     let (other, other_served) = http2(&http).await;
@@ -193,7 +193,7 @@ async fn rule_18_a_panic_in_a_stream_resets_it_alone_and_is_counted_and_nothing_
 }
 
 #[tokio::test]
-async fn rule_18_a_panic_within_a_streams_answer_cuts_that_answer_off() {
+async fn a_panic_within_a_streams_answer_cuts_that_answer_off() {
     let http = http(b"half");
     let (sender, _served) = http2(&http).await;
     let answer = ask(&sender, "/broken").await.unwrap();
