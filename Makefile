@@ -13,7 +13,7 @@ MINUTES ?= 30
 FIGURES ?=
 MUTANTS ?=
 
-.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps count-deps bench-deps test-faults soak figures mutations
+.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps count-deps bench-deps test-faults soak figures mutations deny fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -44,6 +44,14 @@ check: build-deps ## formatting and lints
 
 bench-micro: build-deps ## what a request costs: times and allocations, without a network
 	$(CARGO) bench --locked --bench micro
+
+deny: ## what the dependencies are and bring in, held against deny.toml
+	scripts/deny
+
+TARGET ?= all
+SECONDS ?= 60
+fuzz: ## searches for bytes that break a property (TARGET=path SECONDS=600; without, each for a minute)
+	scripts/fuzz $(TARGET) $(SECONDS)
 
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)

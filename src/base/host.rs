@@ -52,7 +52,12 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, HostError> {
             None => (text, None),
         },
     };
-    if port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err()) {
+    // Digits alone, or none (RFC 3986 §3.2.3): the library reads `+80`, too.
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && (port.is_empty() || port.parse::<u16>().is_ok())
+    };
+    if port.is_some_and(|port| !is_port(port)) {
         return Err(HostError::Malformed);
     }
     let name = match name.strip_suffix('.') {
@@ -69,7 +74,10 @@ pub fn normalise(text: &str) -> Result<Cow<'_, str>, HostError> {
             HostError::Malformed
         });
     }
+    // An empty label would leave a name that ends in a dot, and two names for one host.
+    let has_empty_label = name.starts_with('.') || name.ends_with('.') || name.contains("..");
     if name.len() > 253
+        || has_empty_label
         || !name.bytes().all(fits)
         || (!name.starts_with('[') && name.contains(['[', ']']))
     {
@@ -104,8 +112,27 @@ mod tests {
     #[test]
     fn what_is_not_one_host_is_refused() {
         for wrong in [
-            "", ".", ":80", "a b", "a/b", "a,b", "a@b", "a:99999", "a:b", "[::1", "[x]", "[::1]x",
+            "",
+            ".",
+            ":80",
+            "a b",
+            "a/b",
+            "a,b",
+            "a@b",
+            "a:99999",
+            "a:b",
+            "[::1",
+            "[x]",
+            "[::1]x",
             "a\u{e9}",
+            "a..",
+            "a..b",
+            ".a",
+            "a.:80.",
+            "a:+80",
+            "[::1]:+80",
+            "a:-1",
+            "[::1].",
         ] {
             assert!(normalise(wrong).is_err(), "{wrong}");
         }

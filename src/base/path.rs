@@ -142,6 +142,7 @@ fn is_plain(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -201,6 +202,30 @@ mod tests {
         }
     }
 
+    /// The same path, spelt in the way of that number.
+    fn spelt(segments: &[String], ways: &[u8]) -> String {
+        let mut path = String::new();
+        for (segment, way) in segments.iter().zip(ways) {
+            let encoded = || segment.bytes().map(|byte| format!("%{byte:02x}"));
+            path.push_str(match way {
+                1 => "/.",
+                2 => "/%2E",
+                3 => "/",
+                4 => "/x/..",
+                5 => "/x;y/.%2e;z",
+                _ => "",
+            });
+            path.push('/');
+            match way {
+                6 => path.extend(encoded()),
+                7 => path.push_str(&encoded().collect::<String>().to_uppercase()),
+                _ => path.push_str(segment),
+            }
+            path.push_str(if *way == 8 { ";v=1;w" } else { "" });
+        }
+        path
+    }
+
     proptest! {
         #[test]
         fn normalising_twice_changes_nothing(path in "/([a-c./;%25A-F\\\\é ]|%2e|%2f|%25|//){0,12}") {
@@ -209,6 +234,30 @@ mod tests {
                 let mut segments = once.split('/');
                 prop_assert!(!segments.any(|segment| segment == "." || segment == ".."));
                 prop_assert!(!once.contains("//") && !once.contains(';'));
+            }
+        }
+
+        #[test]
+        fn every_spelling_of_a_path_has_one_form(
+            segments in vec("[a-c~é ]{1,4}", 1..6),
+            ways in vec(0..9_u8, 6),
+            is_folder in any::<bool>(),
+        ) {
+            let end = if is_folder { "/" } else { "" };
+            let plain = spelt(&segments, &[0; 6]) + end;
+            let other = spelt(&segments, &ways) + end;
+            prop_assert_eq!(normalise(&plain).unwrap(), normalise(&other).unwrap());
+        }
+
+        #[test]
+        fn any_text_is_refused_or_has_a_form_that_stands_on_one_line(text in "(/\\PC{0,40}|\\PC{0,9}|/[%;./\\\\0-9a-f]{0,30})") {
+            if let Ok(normal) = normalise(&text) {
+                prop_assert_eq!(normalise(&normal).unwrap(), normal.as_ref());
+                prop_assert!(normal.starts_with('/') && normal.bytes().all(|byte| byte.is_ascii_graphic()));
+                let upper = normal.to_ascii_uppercase();
+                for encoded in ["%2F", "%5C", "%00", "%0D", "%0A", "%7F"] {
+                    prop_assert!(!upper.contains(encoded), "{} is {}", text, normal);
+                }
             }
         }
     }

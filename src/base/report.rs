@@ -12,7 +12,11 @@ use super::yaml::Place;
 /// Everything that is wrong with one source text.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// At most `MOST_TOLD`.
     problems: Vec<Problem>,
+    /// Problems beyond that, and whether an error is among them.
+    left_out: usize,
+    left_out_error: bool,
 }
 
 /// One thing that is wrong, and where.
@@ -110,8 +114,14 @@ impl Problem {
 
 impl Report {
     /// Adds a problem, unless the place holds a reference that brought nothing: then there is no value that
-    /// could be wrong. What stands in `defaults` may be found wrong once a route; it is told once.
+    /// could be wrong. What stands in `defaults` may be found wrong once a route; it is told once. Nobody reads
+    /// more than some: the rest is only counted, so that a file of nothing else is refused in time.
     pub fn push(&mut self, problem: Problem) {
+        if self.problems.len() >= MOST_TOLD {
+            self.left_out += 1;
+            self.left_out_error |= problem.severity == Severity::Error;
+            return;
+        }
         let unresolved =
             |known: &Problem| known.code == Code::Unresolved && known.place == problem.place;
         let told = |known: &Problem| unresolved(known) || *known == problem;
@@ -122,9 +132,7 @@ impl Report {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
+        self.left_out_error || self.count(Severity::Error) > 0
     }
 
     /// All problems, in the order of their lines.
@@ -168,7 +176,11 @@ impl Report {
                 )
             }
         };
-        out.push_str(&format!("{file}: {summary}\n"));
+        let more = match self.left_out {
+            0 => String::new(),
+            more => format!(", and {more} more that are not shown"),
+        };
+        out.push_str(&format!("{file}: {summary}{more}\n"));
         out
     }
 
@@ -195,7 +207,11 @@ impl Report {
                 })
             })
             .collect();
-        serde_json::json!({ "sound": !self.has_errors(), "problems": problems })
+        let mut report = serde_json::json!({ "sound": !self.has_errors(), "problems": problems });
+        if let Some(report) = report.as_object_mut().filter(|_| self.left_out > 0) {
+            report.insert("left_out".to_owned(), self.left_out.into());
+        }
+        report
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -286,5 +302,33 @@ fn word_length(rest: &str) -> usize {
                     .next()
                     .is_some_and(|word| word.ends_with(':')),
             )),
+    }
+}
+
+/// Problems that are told of one text.
+const MOST_TOLD: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_all_wrong_is_refused_with_its_first_problems_and_the_number_of_the_others() {
+        let place = |line| Place { line, column: 1 };
+        let mut report = Report::default();
+        for line in 1..=MOST_TOLD as u32 {
+            report.push(Problem::warning(Code::Unused, place(line), "unused"));
+        }
+        assert!(!report.has_errors());
+        report.push(Problem::error(Code::Syntax, place(1_000), "wrong"));
+        report.push(Problem::error(Code::Syntax, place(1_001), "wrong"));
+        assert!(report.has_errors());
+        assert_eq!(report.problems().len(), MOST_TOLD);
+        let text = report.text("a.yaml", "", false);
+        let end = "a.yaml: 200 warnings, and 2 more that are not shown\n";
+        assert!(text.ends_with(end), "{text}");
+        let json = report.json("a.yaml", "");
+        assert_eq!(json["left_out"], 2);
+        assert_eq!(json["sound"], false);
     }
 }

@@ -121,9 +121,9 @@ impl FromText for Rate {
 
     fn from_text(text: &str) -> Result<Self, String> {
         let (count, window) = text.split_once('/').ok_or("it has no slash")?;
-        let count: u32 = count
-            .parse()
-            .map_err(|_| format!("`{count}` is not a whole number"))?;
+        let is_whole = count.bytes().all(|byte| byte.is_ascii_digit());
+        let parsed = count.parse().ok().filter(|_| is_whole);
+        let count: u32 = parsed.ok_or_else(|| format!("`{count}` is not a whole number"))?;
         if count == 0 || count > Self::MAX_COUNT {
             return Err(format!("the count must be from 1 to {}", Self::MAX_COUNT));
         }
@@ -141,9 +141,13 @@ impl FromText for Share {
 
     fn from_text(text: &str) -> Result<Self, String> {
         let number = text.strip_suffix('%').ok_or("the `%` is missing")?;
-        let number: f64 = number
-            .parse()
-            .map_err(|_| format!("`{number}` is not a number"))?;
+        // The library reads `1e1`, `+5`, `.5` and `inf`, too.
+        let is_plain = number.starts_with(|first: char| first.is_ascii_digit())
+            && number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let parsed = number.parse().ok().filter(|_| is_plain);
+        let number: f64 = parsed.ok_or_else(|| format!("`{number}` is not a number"))?;
         match (0.0..=100.0).contains(&number) {
             true => Ok(Self(number / 100.0)),
             false => Err("it must be from 0% to 100%".to_owned()),
@@ -151,7 +155,11 @@ impl FromText for Share {
     }
 
     fn to_text(&self) -> Option<String> {
-        Some(format!("{}%", self.0 * 100.0))
+        // 7% is not 7.000000000000001%: the fewest digits that are read as the same share.
+        let shortest = (0..=17)
+            .map(|digits| format!("{:.*}%", digits, self.0 * 100.0))
+            .find(|text| Self::from_text(text).as_ref() == Ok(self));
+        shortest.or_else(|| Some(format!("{}%", self.0 * 100.0)))
     }
 }
 
@@ -205,7 +213,16 @@ mod tests {
     fn rates_need_a_count_and_a_time() {
         let rate = Rate::from_text("20/2m").unwrap();
         assert_eq!((rate.count, rate.window.as_secs()), (20, 120));
-        for wrong in ["20", "0/1m", "x/1m", "20/0s", "20/2", "16777216/1s", "/1s"] {
+        for wrong in [
+            "20",
+            "0/1m",
+            "x/1m",
+            "20/0s",
+            "20/2",
+            "16777216/1s",
+            "/1s",
+            "+5/1s",
+        ] {
             assert!(Rate::from_text(wrong).is_err(), "{wrong}");
         }
     }
@@ -216,6 +233,14 @@ mod tests {
         assert!(ByteSize::from_text("16KB").is_err());
         assert!(ByteSize::from_text("99999999999GiB").is_err());
         assert_eq!(Share::from_text("20%"), Ok(Share(0.2)));
-        assert!(Share::from_text("101%").is_err());
+        for wrong in [
+            "101%", "1e1%", "+5%", "-0%", "inf%", "nan%", "%", ".%", ".5%",
+        ] {
+            assert!(Share::from_text(wrong).is_err(), "{wrong}");
+        }
+        for text in ["7%", "0.07%", "33.3%", "100%", "0%"] {
+            let share = Share::from_text(text).unwrap();
+            assert_eq!(share.to_text().as_deref(), Some(text));
+        }
     }
 }

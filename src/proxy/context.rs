@@ -75,6 +75,8 @@ pub struct Context {
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
+    /// Interim answers of servers so far (RFC 9110 §15.2).
+    pub interims: u32,
     /// When the last attempt began, and how long all of them took.
     pub attempt: Option<Instant>,
     pub upstream_time: Duration,
@@ -150,6 +152,7 @@ impl Context {
             link: None,
             server: None,
             attempts: 0,
+            interims: 0,
             attempt: None,
             upstream_time: Duration::ZERO,
             encoder: None,

@@ -207,12 +207,16 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(InvalidHTTPHeader, "101 that nobody asked for")
                 .map_err(|error| error.into_up());
         }
-        match status.is_informational() && !switches {
-            true => Ok(()),
-            false => {
-                trailers::answered(response, context);
-                attempt::answered(session, context, status, self.clock.monotonic_millis())
-            }
+        if !status.is_informational() || switches {
+            trailers::answered(response, context);
+            return attempt::answered(session, context, status, self.clock.monotonic_millis());
+        }
+        // Each is passed on: a server that sends nothing else would keep the client for as long as it likes.
+        context.interims += 1;
+        match context.interims > MOST_INTERIMS {
+            true => Error::e_explain(InvalidHTTPHeader, "interim answers without end")
+                .map_err(|error| error.into_up()),
+            false => Ok(()),
         }
     }
 
@@ -340,3 +344,6 @@ impl ProxyHttp for Gateway {
         )
     }
 }
+
+/// Of one request: hints and signs of life, as services send them in earnest, and many more.
+const MOST_INTERIMS: u32 = 32;

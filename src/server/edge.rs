@@ -27,7 +27,7 @@ use crate::plan::Plan;
 use crate::proxy::{Ledger, Unheard};
 
 mod farewell;
-mod frames;
+pub mod frames;
 mod http1;
 mod http2;
 mod one;

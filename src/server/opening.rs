@@ -112,7 +112,7 @@ async fn more(stream: &mut Stream, read: &mut Vec<u8>, most: usize) -> Result<()
 }
 
 /// The client that a whole header names, if any, and the header's length; `None` while it is not whole.
-fn header(read: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, OpeningError> {
+pub fn header(read: &[u8]) -> Result<Option<(Option<SocketAddr>, usize)>, OpeningError> {
     let Some(length) = whole(read)? else {
         return Ok(None);
     };
@@ -147,9 +147,10 @@ fn whole(read: &[u8]) -> Result<Option<usize>, OpeningError> {
     if read.starts_with(WORD) {
         let end = read.windows(2).position(|pair| pair == b"\r\n");
         return match end {
-            Some(end) => Ok(Some(end + 2)),
+            // However much comes at once: in pieces it would not be read so far.
+            Some(end) if end + 2 <= LONGEST_TEXT => Ok(Some(end + 2)),
             None if read.len() < LONGEST_TEXT => Ok(None),
-            None => Err(OpeningError::Invalid),
+            _ => Err(OpeningError::Invalid),
         };
     }
     if !read.starts_with(SIGNATURE) {
@@ -207,6 +208,7 @@ mod tests {
             &b"GET / HTTP/1.1\r\n"[..],
             b"PROXY TCP4 x y 1 2\r\n",
             b"\x16\x03\x01\x02",
+            &[b"PROXY UNKNOWN".as_slice(), &[b' '; 93], b"\r\n"].concat(),
         ] {
             assert!(header(wrong).is_err(), "{wrong:?}");
         }

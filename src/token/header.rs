@@ -26,7 +26,9 @@ impl<'a> Header<'a> {
     /// Reads the first segment of a token; `None` where it is none that may be followed.
     pub fn read(segment: &str, buffer: &'a mut Buffer) -> Option<Self> {
         let length = URL_SAFE_NO_PAD.decode_slice(segment, buffer).ok()?;
-        serde_json::from_slice(buffer.get(..length)?).ok()
+        // Of members that are passed over the reader would take any bytes.
+        let text = str::from_utf8(buffer.get(..length)?).ok()?;
+        serde_json::from_str(text).ok()
     }
 
     /// Is it an access token's? Other issuers name theirs by RFC 9068 §2.1, by RFC 7519 §5.1 or not at all.
@@ -175,6 +177,8 @@ mod tests {
         let many: String = (0..MAX_MEMBERS).map(|n| format!(r#","m{n}":0"#)).collect();
         assert_eq!(read(&format!(r#"{{"alg":"RS256"{many}}}"#)), None);
         let mut buffer = [0; MAX_BYTES];
+        let no_text = URL_SAFE_NO_PAD.encode(b"{\"alg\":\"RS256\",\"x\":\"\xff\"}");
+        assert_eq!(Header::read(&no_text, &mut buffer), None);
         let padded = format!("{}=", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#));
         assert_eq!(Header::read(&padded, &mut buffer), None);
     }

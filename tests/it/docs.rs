@@ -356,7 +356,9 @@ fn capitalised(word: &str) -> String {
 
 /// Name and text of every page.
 fn pages() -> Vec<(String, String)> {
-    let mut names: Vec<_> = ["README.md", "CHANGELOG.md"].map(str::to_owned).into();
+    let mut names: Vec<_> = ["README.md", "CHANGELOG.md", "SECURITY.md"]
+        .map(str::to_owned)
+        .into();
     let docs = files("docs", "md");
     names.extend(docs.iter().map(|file| {
         let name = file.strip_prefix(root()).unwrap();

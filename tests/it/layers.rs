@@ -50,7 +50,7 @@ fn imports_go_down_the_layers_only() {
 
 #[test]
 fn every_file_is_short_and_says_what_it_is_for() {
-    let all = ["src", "tests", "benches", "examples"].map(sources);
+    let all = ["src", "tests", "benches", "examples", "fuzz"].map(sources);
     let wrong: Vec<_> = all
         .iter()
         .flatten()

@@ -34,6 +34,7 @@ mod moving_in;
 mod mysql;
 mod passing;
 mod paths;
+mod properties;
 mod protocols;
 mod refusals;
 mod refused_bodies;
@@ -51,10 +52,6 @@ mod shipped;
 mod slow;
 mod startup;
 mod store;
-#[expect(
-    dead_code,
-    reason = "the builders offer more than the tests of any one day use"
-)]
 mod support;
 mod targets;
 mod tokens;

@@ -6,6 +6,7 @@ mod grpc;
 mod http2;
 mod outward;
 mod proxied;
+mod scanned;
 mod streaming;
 mod tls;
 mod trailers;

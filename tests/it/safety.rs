@@ -1,16 +1,33 @@
-//! The pages about safety and reliability name tests: they must be there.
+//! The pages about safety, security and reliability name tests: they must be there.
 
 use std::fs;
 use std::path::Path;
 
 #[test]
 fn each_test_that_the_page_of_safety_names_is_there() {
-    names_tests("SAFETY.md", 20);
+    names_tests(&page("docs/SAFETY.md"), 40);
 }
 
 #[test]
 fn each_test_that_the_page_of_reliability_names_is_there() {
-    names_tests("RELIABILITY.md", 60);
+    names_tests(&page("docs/RELIABILITY.md"), 60);
+}
+
+/// The rows of promises: others tell of headers and keys.
+#[test]
+fn each_test_that_the_page_of_security_names_is_there() {
+    let page = page("SECURITY.md");
+    let promises = page.split("## What is promised").nth(1).unwrap();
+    names_tests(promises.split("## What is not").next().unwrap(), 10);
+}
+
+/// The unwinding of a panic is what keeps it in its request: nothing may turn it off.
+#[test]
+fn no_build_ends_the_process_with_a_panic() {
+    assert!(!page("Cargo.toml").contains("panic = \"abort\""));
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cargo/config.toml");
+    assert!(!own.exists(), "it could say so, too: read it here");
+    const { assert!(cfg!(panic = "unwind")) };
 }
 
 /// Those that `scripts/mutations` breaks.
@@ -56,9 +73,12 @@ fn block<'a>(mutant: &'a str, name: &str) -> &'a str {
     rest.split("'''").next().unwrap()
 }
 
+fn page(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
 fn names_tests(page: &str, least: usize) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs").join(page)).unwrap();
     let mut sources = String::new();
     for folder in ["tests/it", "src"] {
         collect(&root.join(folder), &mut sources);

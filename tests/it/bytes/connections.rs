@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 
-use super::start;
+use super::{answer_to, start};
 use crate::support::edge::{assert_refused, get, with_top};
 use crate::support::origin::Answer;
 use crate::support::port;
@@ -81,6 +81,30 @@ fn what_upstreams_say_to_the_gateway_alone_does_not_pass() {
     for name in ["x-mine", "keep-alive", "proxy-connection"] {
         assert_eq!(answer.head.header(name), None, "{name}");
     }
+}
+
+#[test]
+fn interim_answers_without_end_are_502_and_their_connection_is_not_used_again() {
+    let (airside, origin) = start();
+    let interims = |count: usize| "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(count);
+    let whole = format!(
+        "{}HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        interims(32)
+    );
+    origin.on("/few", Answer::Bytes(whole.into_bytes()));
+    assert_eq!(answer_to(&airside, get("/few").as_bytes()).0, 200);
+    // It has the connection open, and could say more.
+    origin.on("/many", Answer::Stall(interims(50_000).into_bytes()));
+    let connections = origin.connections();
+    let (status, text) = answer_to(&airside, get("/many").as_bytes());
+    assert_eq!(status, 502);
+    assert!(text.contains("upstream_unreachable"), "{text}");
+    assert_eq!(text.matches("HTTP/1.1 103 ").count(), 32, "{text}");
+    assert_eq!(airside.raw().exchange(get("/b")).status, 200);
+    assert!(
+        origin.connections() >= connections + 2,
+        "it is not used again"
+    );
 }
 
 /// An upstream that answers each request by its head, and closes.

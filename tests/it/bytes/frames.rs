@@ -8,7 +8,12 @@ use super::http2::{
 
 /// Frames after the preface and the client's settings; a ping follows. What comes of them first; whole requests
 /// that reach the upstream.
-struct Row(&'static str, &'static [Frame], Outcome, usize);
+pub struct Row(
+    pub &'static str,
+    pub &'static [Frame],
+    pub Outcome,
+    pub usize,
+);
 
 #[test]
 fn frames_are_answered_as_the_rfc_has_them() {
@@ -44,19 +49,19 @@ fn frames_are_answered_as_the_rfc_has_them() {
 }
 
 /// `GET http /`, and with the authority `a`; `POST` the same.
-const GET: &[u8] = b"\x82\x86\x84";
-const GET_A: &[u8] = b"\x82\x86\x84\x41\x01a";
-const POST_A: &[u8] = b"\x83\x86\x84\x41\x01a";
-const ALL: u8 = END_STREAM | END_HEADERS;
+pub const GET: &[u8] = b"\x82\x86\x84";
+pub const GET_A: &[u8] = b"\x82\x86\x84\x41\x01a";
+pub const POST_A: &[u8] = b"\x83\x86\x84\x41\x01a";
+pub const ALL: u8 = END_STREAM | END_HEADERS;
 
 /// Where the RFC has a code of its own for a connection that ends, the library under Pingora often says this one.
-const PROTOCOL_ERROR: u32 = 1;
-const FLOW_CONTROL_ERROR: u32 = 3;
-const FRAME_SIZE_ERROR: u32 = 6;
+pub const PROTOCOL_ERROR: u32 = 1;
+pub const FLOW_CONTROL_ERROR: u32 = 3;
+pub const FRAME_SIZE_ERROR: u32 = 6;
 const ENHANCE_YOUR_CALM: u32 = 11;
 
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+pub const ROWS: &[Row] = &[
     Row("8.1 a request", &[frame(HEADERS, ALL, 1, GET_A)], Status(200), 1),
     Row("8.1 with a body", &[frame(HEADERS, END_HEADERS, 1, POST_A), frame(DATA, END_STREAM, 1, b"abc")], Status(200), 1),
     Row("8.1 with trailers", &[frame(HEADERS, END_HEADERS, 1, POST_A), frame(DATA, 0, 1, b"abc"), frame(HEADERS, ALL, 1, b"\x00\x01x\x01y")], Status(200), 1),

@@ -34,6 +34,9 @@ pub enum Outcome {
 /// A connection that has begun.
 pub struct Framed(pub Raw);
 
+/// A frame as it came: kind, flags, stream and what it holds.
+pub type Came = (u8, u8, u32, Vec<u8>);
+
 pub const fn frame(kind: u8, flags: u8, stream: u32, payload: &'static [u8]) -> Frame {
     Frame {
         kind,
@@ -85,9 +88,14 @@ impl Framed {
         }
     }
 
+    /// The next frame; none where the connection has ended.
+    pub fn frame(&mut self) -> Option<Came> {
+        read_frame(self.0.reader())
+    }
+
     /// What the next frame means, if anything.
     pub fn next(&mut self) -> Option<Outcome> {
-        let Some((kind, flags, payload)) = read_frame(self.0.reader()) else {
+        let Some((kind, flags, _, payload)) = self.frame() else {
             return Some(Outcome::Closed);
         };
         let code = |at: usize| {
@@ -111,13 +119,14 @@ impl Framed {
     }
 }
 
-fn read_frame(from: &mut BufReader<impl Read>) -> Option<(u8, u8, Vec<u8>)> {
+fn read_frame(from: &mut BufReader<impl Read>) -> Option<Came> {
     let mut head = [0; 9];
     from.read_exact(&mut head).ok()?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
     let mut payload = vec![0; length as usize];
     from.read_exact(&mut payload).ok()?;
-    Some((head[3], head[4], payload))
+    let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+    Some((head[3], head[4], stream, payload))
 }
 
 /// The status that a block of fields begins with (RFC 7541 §6.1, §6.2.1, appendix A and B).

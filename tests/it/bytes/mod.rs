@@ -5,6 +5,7 @@ mod connections;
 mod fields;
 mod frames;
 mod framing;
+mod h2spec;
 pub mod http2;
 mod lines;
 mod targets;

@@ -1,0 +1,4 @@
+//! See `properties/email.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| airside_fuzz::check("email", bytes));

@@ -1,0 +1,4 @@
+//! See `properties/jwks.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| airside_fuzz::check("jwks", bytes));

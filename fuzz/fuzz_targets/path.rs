@@ -1,0 +1,4 @@
+//! See `properties/path.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| airside_fuzz::check("path", bytes));

@@ -1,0 +1,4 @@
+//! See `properties/token.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| airside_fuzz::check("token", bytes));
