@@ -291,10 +291,10 @@ fn fill(config: &str, values: &BTreeMap<String, String>) -> String {
 
 /// Does `GET /healthz` answer 200?
 fn is_up(admin: SocketAddr) -> bool {
-    if TcpStream::connect_timeout(&admin, Duration::from_millis(100)).is_err() {
+    // A start first tries whether it may listen, and lets go of who has connected by then.
+    let Ok(mut client) = Raw::try_connect(admin) else {
         return false;
-    }
-    let mut client = Raw::connect(admin);
+    };
     client.set_patience(Duration::from_secs(1));
     let asked =
         client.try_send("GET /healthz HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
