@@ -85,6 +85,7 @@ impl TraceContext {
     }
 
     /// The `traceparent` for those whom the span `caller` calls.
+    #[expect(clippy::indexing_slicing, reason = "fixed places in fixed lengths")]
     pub fn header(&self, caller: u64) -> [u8; 55] {
         let (id, caller) = (hex128(self.id), hex64(caller));
         let flags = hex64(self.flags.into());
