@@ -20,6 +20,9 @@ import tomllib
 import urllib.request
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parent.parent))
+from ports import free_ports
+
 HERE = Path(__file__).parent
 BUDGET = HERE.parent / "budget.toml"
 WARM_UP, REQUESTS = 300, 1000
@@ -128,14 +131,6 @@ def start(running, command, name, folder, environment, change=as_it_is):
         except OSError:
             time.sleep(0.1)
     sys.exit(f"{name} did not start:\n{(place / 'log').read_text()}")
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def sign_in(port):

@@ -9,7 +9,6 @@ import json
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
 import count
 import plot
 

@@ -7,7 +7,6 @@ usage: latency.py PROGRAM [--tools FOLDER] [--seconds 5] [--rounds 3] [--peers N
 
 import json
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import load
 import machine
 import peers
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))
 import plot
 
 # Requests a second.

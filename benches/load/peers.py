@@ -7,6 +7,7 @@ from pathlib import Path
 
 import machine
 from machine import LOAD_CORE, PROXY_CORE, Process
+from ports import free_ports
 
 HERE = Path(__file__).parent
 
@@ -18,7 +19,7 @@ class Side:
         self.name = name
         folder = place / name
         folder.mkdir()
-        ports = dict(zip(["gateway", "tls", "admin", "identity"], machine.free_ports(4)))
+        ports = dict(zip(["gateway", "tls", "admin", "identity"], free_ports(4)))
         self.ports = ports
         values = {**values, **ports, "folder": folder}
         for template in (HERE / "peers" / name.partition(" ")[0]).iterdir():
@@ -43,7 +44,7 @@ def upstream(place):
     (folder / "body").mkdir(parents=True)
     for name, size in [("10k", 10 << 10), ("1m", 1 << 20)]:
         (folder / "body" / name).write_bytes(b"x" * size)
-    [port] = machine.free_ports(1)
+    [port] = free_ports(1)
     text = (HERE / "peers/upstream/nginx.conf").read_text()
     (folder / "nginx.conf").write_text(text.replace("{upstream}", str(port)).replace("{folder}", str(folder)))
     process = Process(["nginx", "-p", folder, "-c", folder / "nginx.conf"], LOAD_CORE, folder)
