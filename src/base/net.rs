@@ -36,19 +36,31 @@ impl Peer {
 
 /// An address as text: what `Display` gives, of IPv4 in a fifth of its time and without an allocation.
 pub fn text(address: IpAddr) -> SmallVec<[u8; 48]> {
-    let mut text = SmallVec::new();
     match address {
         IpAddr::V4(four) => {
-            for (index, octet) in four.octets().into_iter().enumerate() {
-                if index > 0 {
-                    text.push(b'.');
-                }
-                text.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-            }
+            let (bytes, length) = dotted(four);
+            SmallVec::from_slice(bytes.get(..length).unwrap_or_default())
         }
-        IpAddr::V6(six) => text.extend_from_slice(six.to_string().as_bytes()),
+        IpAddr::V6(six) => SmallVec::from_slice(six.to_string().as_bytes()),
     }
-    text
+}
+
+/// The text of an address, and its length.
+fn dotted(address: Ipv4Addr) -> ([u8; 15], usize) {
+    let mut text = [b'.'; 15];
+    let mut length = 0;
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        length += usize::from(index > 0);
+        let digits = [octet / 100, octet / 10 % 10, octet % 10];
+        let zeros = usize::from(octet < 10) + usize::from(octet < 100);
+        for digit in digits.into_iter().skip(zeros) {
+            if let Some(place) = text.get_mut(length) {
+                *place = b'0' + digit;
+            }
+            length += 1;
+        }
+    }
+    (text, length)
 }
 
 /// The client's address. A peer that is not trusted is the client, whatever it sent. Behind a trusted
@@ -253,5 +265,14 @@ mod tests {
             masked("2001:db8::1".parse().unwrap(), 128).to_string(),
             "2001:db8::1"
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn an_address_is_written_as_the_library_writes_it(four: [u8; 4], six: [u16; 8]) {
+            for address in [IpAddr::from(four), IpAddr::from(six)] {
+                assert_eq!(*text(address), *address.to_string().as_bytes());
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use pingora::proxy::FailToProxy;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::time::Instant;
 
+use super::at_once::at_once;
 use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
@@ -70,6 +71,17 @@ impl ProxyHttp for Gateway {
     /// The default adds a compression module, switched off, that costs an allocation a request.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
+    at_once! {
+        /// Pingora's own would be boxed for nothing; the next one too.
+        fn early_request_filter<'a, 'b>(&self, _: &'a mut Session, _: &'b mut Self::CTX) -> Result<()> {
+            Ok(())
+        }
+
+        fn proxy_upstream_filter<'a, 'b>(&self, _: &'a mut Session, _: &'b mut Self::CTX) -> Result<bool> {
+            Ok(true)
+        }
+    }
+
     async fn request_filter(&self, session: &mut Session, context: &mut Self::CTX) -> Result<bool> {
         // Where Pingora has decided to close (HTTP/1.0, or a length beside a transfer encoding: RFC 9112 §6.1), so
         // it stays.
@@ -110,22 +122,24 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn connected_to_upstream(
-        &self,
-        session: &mut Session,
-        _: bool,
-        peer: &HttpPeer,
-        connection: RawFd,
-        digest: Option<&Digest>,
-        context: &mut Self::CTX,
-    ) -> Result<()> {
-        trailers::connected(digest, context);
-        if peer::is_own(peer) {
-            context.alarm.watch(connection);
-            slow::wait_for_body(session, context);
-            attempt::set_alarm(context);
+    at_once! {
+        fn connected_to_upstream<'a, 'b, 'c, 'd>(
+            &self,
+            session: &'a mut Session,
+            _: bool,
+            peer: &'b HttpPeer,
+            connection: RawFd,
+            digest: Option<&'c Digest>,
+            context: &'d mut Self::CTX,
+        ) -> Result<()> {
+            trailers::connected(digest, context);
+            if peer::is_own(peer) {
+                context.alarm.watch(connection);
+                slow::wait_for_body(session, context);
+                attempt::set_alarm(context);
+            }
+            Ok(())
         }
-        Ok(())
     }
 
     fn error_while_proxy(
@@ -142,81 +156,87 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    async fn upstream_request_filter(
-        &self,
-        session: &mut Session,
-        upstream: &mut RequestHeader,
-        context: &mut Self::CTX,
-    ) -> Result<()> {
-        let connection = Connection {
-            peer: arrival::peer(session),
-            tls: session
-                .digest()
-                .is_some_and(|digest| digest.ssl_digest.is_some()),
-            version: session.req_header().version,
-            certificate: arrival::handshake(session).and_then(|shaken| shaken.certificate.as_ref()),
-        };
-        forward::write(upstream, &connection, context)?;
-        trailers::announce(session.req_header(), upstream, context)?;
-        if let Some(gate) = &context.gate {
-            gate.close();
-        }
-        Ok(())
-    }
-
-    async fn request_body_filter(
-        &self,
-        _: &mut Session,
-        body: &mut Option<Bytes>,
-        is_end: bool,
-        context: &mut Self::CTX,
-    ) -> Result<()> {
-        // HTTP/2 may end a body with an empty piece. Pingora would write it as a last chunk, and then another:
-        // the second would stand before the connection's next answer.
-        if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
-            *body = None;
-        }
-        let length = body.as_ref().map_or(0, Bytes::len);
-        context.body_bytes += length as u64;
-        if let Some(gate) = &context.gate {
-            gate.take(length);
-        }
-        slow::came(context, is_end);
-        attempt::sent(context, is_end);
-        trailers::sent(context, is_end)?;
-        match context.findings.max_body {
-            // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
-            Some(most) if context.body_bytes > most => {
-                Error::e_explain(BODY_TOO_LARGE, "max_body").map_err(|error| error.into_down())
+    at_once! {
+        fn upstream_request_filter<'a, 'b, 'c>(
+            &self,
+            session: &'a mut Session,
+            upstream: &'b mut RequestHeader,
+            context: &'c mut Self::CTX,
+        ) -> Result<()> {
+            let connection = Connection {
+                peer: arrival::peer(session),
+                tls: session
+                    .digest()
+                    .is_some_and(|digest| digest.ssl_digest.is_some()),
+                version: session.req_header().version,
+                certificate: arrival::handshake(session).and_then(|shaken| shaken.certificate.as_ref()),
+            };
+            forward::write(upstream, &connection, context)?;
+            trailers::announce(session.req_header(), upstream, context)?;
+            if let Some(gate) = &context.gate {
+                gate.close();
             }
-            _ => Ok(()),
+            Ok(())
         }
     }
 
-    async fn upstream_response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        context: &mut Self::CTX,
-    ) -> Result<()> {
-        head::change_response(response, |_| ());
-        let status = response.status;
-        let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
-        if switches && context.gate.is_none() {
-            // The client would read what follows as the next answer, or take it for a tunnel.
-            return Error::e_explain(InvalidHTTPHeader, "101 that nobody asked for")
-                .map_err(|error| error.into_up());
+    at_once! {
+        fn request_body_filter<'a, 'b, 'c>(
+            &self,
+            _: &'a mut Session,
+            body: &'b mut Option<Bytes>,
+            is_end: bool,
+            context: &'c mut Self::CTX,
+        ) -> Result<()> {
+            // HTTP/2 may end a body with an empty piece. Pingora would write it as a last chunk, and then another:
+            // the second would stand before the connection's next answer.
+            if is_end && body.as_ref().is_some_and(Bytes::is_empty) {
+                *body = None;
+            }
+            let length = body.as_ref().map_or(0, Bytes::len);
+            context.body_bytes += length as u64;
+            if let Some(gate) = &context.gate {
+                gate.take(length);
+            }
+            slow::came(context, is_end);
+            attempt::sent(context, is_end);
+            trailers::sent(context, is_end)?;
+            match context.findings.max_body {
+                // The client's fault, and said so: any other error of a body on its way to HTTP/2 is only logged.
+                Some(most) if context.body_bytes > most => {
+                    Error::e_explain(BODY_TOO_LARGE, "max_body").map_err(|error| error.into_down())
+                }
+                _ => Ok(()),
+            }
         }
-        if !status.is_informational() || switches {
-            trailers::answered(response, context);
-            return attempt::answered(session, context, status, self.clock.monotonic_millis());
-        }
-        // Each is passed on: a server that sends nothing else would keep the client for as long as it likes.
-        context.interims += 1;
-        match context.interims > MOST_INTERIMS {
-            true => Error::e_explain(InvalidHTTPHeader, "interim answers without end")
-                .map_err(|error| error.into_up()),
-            false => Ok(()),
+    }
+
+    at_once! {
+        fn upstream_response_filter<'a, 'b, 'c>(
+            &self,
+            session: &'a mut Session,
+            response: &'b mut ResponseHeader,
+            context: &'c mut Self::CTX,
+        ) -> Result<()> {
+            head::change_response(response, |_| ());
+            let status = response.status;
+            let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
+            if switches && context.gate.is_none() {
+                // The client would read what follows as the next answer, or take it for a tunnel.
+                return Error::e_explain(InvalidHTTPHeader, "101 that nobody asked for")
+                    .map_err(|error| error.into_up());
+            }
+            if !status.is_informational() || switches {
+                trailers::answered(response, context);
+                return attempt::answered(session, context, status, self.clock.monotonic_millis());
+            }
+            // Each is passed on: a server that sends nothing else would keep the client for as long as it likes.
+            context.interims += 1;
+            match context.interims > MOST_INTERIMS {
+                true => Error::e_explain(InvalidHTTPHeader, "interim answers without end")
+                    .map_err(|error| error.into_up()),
+                false => Ok(()),
+            }
         }
     }
 
@@ -236,23 +256,25 @@ impl ProxyHttp for Gateway {
         Ok(None)
     }
 
-    async fn response_filter(
-        &self,
-        session: &mut Session,
-        response: &mut ResponseHeader,
-        context: &mut Self::CTX,
-    ) -> Result<()> {
-        // RFC 9110 §2.5: the version is that of who sends the message, which is the gateway.
-        response.set_version(http::Version::HTTP_11);
-        let status = response.status;
-        let ends = head::change_response(response, |headers| {
-            answer::pass_on(session.req_header(), status, headers, context)
-        });
-        if ends || self.traffic.is_draining() {
-            // Pingora writes `Connection` itself, by this.
-            session.set_keepalive(None);
+    at_once! {
+        fn response_filter<'a, 'b, 'c>(
+            &self,
+            session: &'a mut Session,
+            response: &'b mut ResponseHeader,
+            context: &'c mut Self::CTX,
+        ) -> Result<()> {
+            // RFC 9110 §2.5: the version is that of who sends the message, which is the gateway.
+            response.set_version(http::Version::HTTP_11);
+            let status = response.status;
+            let ends = head::change_response(response, |headers| {
+                answer::pass_on(session.req_header(), status, headers, context)
+            });
+            if ends || self.traffic.is_draining() {
+                // Pingora writes `Connection` itself, by this.
+                session.set_keepalive(None);
+            }
+            Ok(())
         }
-        Ok(())
     }
 
     /// With its last bytes a request is not in flight any more: a client that has them may send the next.
@@ -306,30 +328,37 @@ impl ProxyHttp for Gateway {
         *error.esource() == ErrorSource::Downstream || *error.etype() == BODY_TOO_LARGE
     }
 
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Self::CTX) {
-        if error.is_none() {
-            attempt::completed(context);
-        }
-        let now = Instant::now();
-        context.end_attempt(now);
-        record::count(session, context, now);
-        if context.recording.is_some() {
-            spans::finish(session, error, context, self.clock.unix_nanos());
-        }
-        if let Some(refusal) = context.refusal {
-            let now = self.clock.unix_millis();
-            self.denials.keep(denial::of(context, refusal, now));
-        }
-        if self.access_log.wants(context.id.as_str()) {
-            let record = record::of(
-                session,
-                error,
-                context,
-                &self.access_log,
-                now,
-                self.clock.unix_millis(),
-            );
-            self.access_log.log(record);
+    at_once! {
+        fn logging<'a, 'b, 'c>(
+            &self,
+            session: &'a mut Session,
+            error: Option<&'b Error>,
+            context: &'c mut Self::CTX,
+        ) -> () {
+            if error.is_none() {
+                attempt::completed(context);
+            }
+            let now = Instant::now();
+            context.end_attempt(now);
+            record::count(session, context, now);
+            if context.recording.is_some() {
+                spans::finish(session, error, context, self.clock.unix_nanos());
+            }
+            if let Some(refusal) = context.refusal {
+                let now = self.clock.unix_millis();
+                self.denials.keep(denial::of(context, refusal, now));
+            }
+            if self.access_log.wants(context.id.as_str()) {
+                let record = record::of(
+                    session,
+                    error,
+                    context,
+                    &self.access_log,
+                    now,
+                    self.clock.unix_millis(),
+                );
+                self.access_log.log(record);
+            }
         }
     }
 

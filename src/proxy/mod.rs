@@ -5,6 +5,7 @@
 mod alarm;
 mod answer;
 mod arrival;
+mod at_once;
 mod attempt;
 mod context;
 mod decision;

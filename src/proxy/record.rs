@@ -85,7 +85,7 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
         .authority()
         .map(|authority| authority.as_str().as_bytes());
     let host = host.or_else(|| head.headers.get(header::HOST).map(|value| value.as_bytes()));
-    text.set(Field::Host, host.unwrap_or_default());
+    text.set_bytes(Field::Host, host.unwrap_or_default());
     text.set(Field::Path, head.uri.path());
     if let Some(tls) = session
         .digest()
@@ -98,10 +98,10 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
         text.set_roles(principal.roles.iter().map(String::as_str));
     }
     if let Some(trace) = &context.trace {
-        text.set(Field::TraceId, trace.id_text());
+        text.set_bytes(Field::TraceId, &trace.id_text());
     }
     if let Some(agent) = head.headers.get(header::USER_AGENT) {
-        text.set(Field::UserAgent, agent);
+        text.set_bytes(Field::UserAgent, agent.as_bytes());
     }
     for name in log.fields() {
         text.push_header(head.headers.get(name).map(|value| value.as_bytes()));
@@ -125,10 +125,10 @@ fn protocol(version: Version) -> &'static str {
 }
 
 /// As people write it, not as rustls names its constants.
-fn tls_version(name: &str) -> &[u8] {
+fn tls_version(name: &str) -> &str {
     match name {
-        "TLSv1_2" => b"TLSv1.2",
-        "TLSv1_3" => b"TLSv1.3",
-        other => other.as_bytes(),
+        "TLSv1_2" => "TLSv1.2",
+        "TLSv1_3" => "TLSv1.3",
+        other => other,
     }
 }

@@ -6,6 +6,14 @@ use super::record::{Field, Record};
 use crate::base::net;
 use crate::telemetry::timestamp;
 
+/// A key behind another one, as it stands in the line. Nothing in our names needs escaping, or the time to put quotes
+/// around them for each request.
+macro_rules! key {
+    ($name:literal) => {
+        concat!(",\"", $name, "\":").as_bytes()
+    };
+}
+
 /// Writes records; most come within the second of the one before.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
@@ -18,57 +26,51 @@ impl Lines {
     /// Adds a record's line. What is not known is `null`; `code`, `reason`, `not_retried` and `headers` are left out
     /// where there is nothing to say. No byte of a request can end a string or a line.
     pub(super) fn add(&mut self, out: &mut Vec<u8>, record: &Record, fields: &[HeaderName]) {
-        let text = |field| record.text.find(field);
+        let said = |field| record.text.find(field);
         out.reserve(USUAL_BYTES);
-        let mut line = Object::open(out);
-        line.raw("ts", |out| self.timestamp(out, record.unix_millis));
-        line.text("request_id", text(Field::RequestId));
-        line.raw("client", |out| {
-            out.push(b'"');
-            out.extend_from_slice(&net::text(record.client));
-            out.push(b'"');
-        });
-        line.text("method", text(Field::Method));
-        line.text("host", text(Field::Host));
-        line.text("path", text(Field::Path));
-        line.text("route", record.route.as_deref());
-        line.number("status", record.status.into());
-        line.number("duration_us", record.duration_us);
-        line.number("gateway_us", record.gateway_us());
-        line.text("upstream", record.upstream.as_deref());
-        line.text("server", record.server.as_deref());
-        line.number("attempts", record.attempts.into());
-        line.number("upstream_us", record.upstream_us);
-        line.number("bytes_in", record.bytes_in);
-        line.number("bytes_out", record.bytes_out);
-        line.text("protocol", Some(record.protocol));
-        line.text("tls", text(Field::Tls));
-        line.text("user", text(Field::User));
-        line.raw("roles", |out| list(out, record.text.roles()));
-        line.text("limit", record.limit.as_deref());
-        line.text("decision", record.decision);
-        line.text("trace_id", text(Field::TraceId));
-        line.text("user_agent", text(Field::UserAgent));
-        for (name, value) in [
-            ("code", record.code),
-            ("reason", record.reason),
-            ("not_retried", record.not_retried),
+        out.extend_from_slice(b"{\"ts\":");
+        self.timestamp(out, record.unix_millis);
+        text(out, key!("request_id"), said(Field::RequestId));
+        out.extend_from_slice(key!("client"));
+        out.push(b'"');
+        out.extend_from_slice(&net::text(record.client));
+        out.push(b'"');
+        text(out, key!("method"), said(Field::Method));
+        text(out, key!("host"), said(Field::Host));
+        text(out, key!("path"), said(Field::Path));
+        text(out, key!("route"), record.route.as_deref());
+        number(out, key!("status"), record.status.into());
+        number(out, key!("duration_us"), record.duration_us);
+        number(out, key!("gateway_us"), record.gateway_us());
+        text(out, key!("upstream"), record.upstream.as_deref());
+        text(out, key!("server"), record.server.as_deref());
+        number(out, key!("attempts"), record.attempts.into());
+        number(out, key!("upstream_us"), record.upstream_us);
+        number(out, key!("bytes_in"), record.bytes_in);
+        number(out, key!("bytes_out"), record.bytes_out);
+        text(out, key!("protocol"), Some(record.protocol));
+        text(out, key!("tls"), said(Field::Tls));
+        text(out, key!("user"), said(Field::User));
+        out.extend_from_slice(key!("roles"));
+        list(out, record.text.roles());
+        text(out, key!("limit"), record.limit.as_deref());
+        text(out, key!("decision"), record.decision);
+        text(out, key!("trace_id"), said(Field::TraceId));
+        text(out, key!("user_agent"), said(Field::UserAgent));
+        for (key, value) in [
+            (&key!("code")[..], record.code),
+            (key!("reason"), record.reason),
+            (key!("not_retried"), record.not_retried),
         ] {
             if value.is_some() {
-                line.text(name, value);
+                text(out, key, value);
             }
         }
         if !fields.is_empty() {
-            line.raw("headers", |out| {
-                let mut headers = Object::open(out);
-                for (name, value) in fields.iter().zip(record.text.headers()) {
-                    headers.text(name.as_str(), value);
-                }
-                headers.close();
-            });
+            out.extend_from_slice(key!("headers"));
+            headers(out, fields, record);
         }
-        line.close();
-        out.push(b'\n');
+        out.extend_from_slice(b"}\n");
     }
 
     /// A quoted time, such as `"2026-01-31T12:00:00.123Z"`.
@@ -94,61 +96,33 @@ impl Lines {
     }
 }
 
-/// An object that is being written.
-struct Object<'a> {
-    out: &'a mut Vec<u8>,
-    separator: u8,
-}
-
-impl<'a> Object<'a> {
-    fn open(out: &'a mut Vec<u8>) -> Self {
-        Self {
-            out,
-            separator: b'{',
-        }
-    }
-
-    /// `name` is a key of ours or a header's name: nothing in it needs escaping.
-    fn raw(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
-        self.out.extend_from_slice(&[self.separator, b'"']);
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
-        self.separator = b',';
-        value(self.out);
-    }
-
-    fn text(&mut self, name: &str, value: Option<&str>) {
-        self.raw(name, |out| string(out, value));
-    }
-
-    fn number(&mut self, name: &str, value: u64) {
-        let mut digits = itoa::Buffer::new();
-        self.raw(name, |out| {
-            out.extend_from_slice(digits.format(value).as_bytes())
-        });
-    }
-
-    fn close(self) {
-        if self.separator == b'{' {
-            self.out.push(b'{');
-        }
-        self.out.push(b'}');
+fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
+    out.extend_from_slice(key);
+    match value {
+        Some(value) => string(out, value),
+        None => out.extend_from_slice(b"null"),
     }
 }
 
-fn string(out: &mut Vec<u8>, value: Option<&str>) {
-    let Some(value) = value else {
-        out.extend_from_slice(b"null");
-        return;
-    };
-    // RFC 8259 §7: all else may stand in a string as it is. Without an early end, so that many bytes are looked at
-    // at once.
-    let special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
-    if value
-        .as_bytes()
-        .iter()
-        .fold(false, |found, byte| found | special(byte))
-    {
+fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
+    out.extend_from_slice(key);
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// An object of those that the log is to hold; a header's name needs no escaping.
+fn headers(out: &mut Vec<u8>, fields: &[HeaderName], record: &Record) {
+    let mut separator = b'{';
+    for (name, value) in fields.iter().zip(record.text.headers()) {
+        out.extend_from_slice(&[separator, b'"']);
+        out.extend_from_slice(name.as_str().as_bytes());
+        text(out, b"\":", value);
+        separator = b',';
+    }
+    out.push(b'}');
+}
+
+fn string(out: &mut Vec<u8>, value: &str) {
+    if needs_escaping(value.as_bytes()) {
         // Writing to memory can't fail.
         let _ = serde_json::to_writer(out, value);
     } else {
@@ -158,13 +132,35 @@ fn string(out: &mut Vec<u8>, value: Option<&str>) {
     }
 }
 
+/// Is there a byte that may not stand in a string as it is (RFC 8259 §7): a control character, `"` or `\`? Eight are
+/// looked at at once, each in its own byte of a word.
+fn needs_escaping(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    // The highest bit of each byte that is below a number of up to 128 (and of some above one that is).
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & (ONES * 0x80);
+    let is_special = |word: u64| {
+        let quotes = below(word ^ (ONES * u64::from(b'"')), 1);
+        let slashes = below(word ^ (ONES * u64::from(b'\\')), 1);
+        (below(word, u64::from(b' ')) | quotes | slashes) != 0
+    };
+    let (words, rest) = text.as_chunks();
+    let mut last = [b' '; 8];
+    if let Some(place) = last.get_mut(..rest.len()) {
+        place.copy_from_slice(rest);
+    }
+    words
+        .iter()
+        .chain([&last])
+        .any(|word| is_special(u64::from_ne_bytes(*word)))
+}
+
 fn list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a str>) {
     out.push(b'[');
     for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        string(out, Some(item));
+        string(out, item);
     }
     out.push(b']');
 }
@@ -180,7 +176,7 @@ mod tests {
         #[test]
         fn a_string_is_written_as_the_library_writes_it(value in r#"([ -~]|["\\\x00-\x1f\x7f]|\PC){0,40}"#) {
             let mut out = Vec::new();
-            string(&mut out, Some(&value));
+            string(&mut out, &value);
             assert_eq!(out, serde_json::to_vec(&value).unwrap());
         }
 

@@ -83,13 +83,23 @@ impl Text {
         }
     }
 
-    /// Sets a field; what is longer than its bound is cut off, and a path's query with it. Bytes that
-    /// are not UTF-8 become `U+FFFD`.
-    pub fn set(&mut self, field: Field, value: impl AsRef<[u8]>) {
-        let mut value = value.as_ref();
-        if field == Field::Path {
-            value = value.split(|byte| *byte == b'?').next().unwrap_or_default();
-        }
+    /// Sets a field; what is longer than its bound is cut off, and a path's query with it.
+    pub fn set(&mut self, field: Field, value: &str) {
+        let value = match field {
+            Field::Path => value.split('?').next().unwrap_or_default(),
+            _ => value,
+        };
+        let start = self.buffer.len() as u32;
+        self.buffer.push_str(
+            value
+                .get(..value.floor_char_boundary(field.bound()))
+                .unwrap_or_default(),
+        );
+        self.put(field, start..self.buffer.len() as u32);
+    }
+
+    /// Sets a field to what may be no text; bytes that are not UTF-8 become `U+FFFD`.
+    pub fn set_bytes(&mut self, field: Field, value: &[u8]) {
         let span = self.push(value, field.bound());
         self.put(field, span);
     }
@@ -105,7 +115,7 @@ impl Text {
             if index > 0 {
                 self.buffer.push(SEPARATOR);
             }
-            self.buffer.extend(role.chars().filter(|c| *c != SEPARATOR));
+            self.buffer.extend(role.split(SEPARATOR));
         }
         let span = start as u32..self.buffer.len() as u32;
         self.put(Field::Roles, span);
@@ -189,12 +199,12 @@ mod tests {
     #[test]
     fn what_a_request_brings_is_bounded() {
         let mut text = Text::new();
-        text.set(Field::Path, "/ä".repeat(5_000));
-        text.set(
+        text.set(Field::Path, &"/ä".repeat(5_000));
+        text.set_bytes(
             Field::UserAgent,
-            [b"x".repeat(300), b"\xff".to_vec()].concat(),
+            &[b"x".repeat(300), b"\xff".to_vec()].concat(),
         );
-        text.set(Field::Host, format!("{}ä", "h".repeat(255)));
+        text.set(Field::Host, &format!("{}ä", "h".repeat(255)));
         text.set_roles(["r"; 1_000]);
         text.push_header(Some(&b"v".repeat(1_000)));
         let length = |field| text.find(field).unwrap().len();
@@ -221,7 +231,7 @@ mod tests {
         text.set(Field::Method, "GET");
         text.set(Field::Host, "api.example.com");
         text.set(Field::Path, "/flights/7");
-        text.set(Field::UserAgent, "x".repeat(120));
+        text.set(Field::UserAgent, &"x".repeat(120));
         text.set(Field::TraceId, "4bf92f3577b34da6a3ce929d0e0e4736");
         text.set_roles(["customer", "admin"]);
         assert_eq!((text.buffer.as_ptr(), text.buffer.capacity()), before);
