@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora::apps::ServerApp;
-use pingora::listeners::{ALPN, TcpSocketOptions};
+use pingora::listeners::{ALPN, L4BufferSettings, ListenerConfig, TcpSocketOptions};
 use pingora::protocols::{GetSocketDigest, TcpKeepalive};
 use pingora::services::listening::Service;
 
@@ -92,7 +92,10 @@ impl Doors {
             let mut options = TcpSocketOptions::default();
             // A peer that is gone without a word would keep its tunnel for ever.
             options.tcp_keepalive = Some(KEEPALIVE);
-            service.add_tcp_with_settings(&door.address.to_string(), options);
+            // HTTP and TLS read into buffers of their own. Pingora's would be 64 KiB for as long as a connection waits.
+            let buffers = L4BufferSettings::default().read(0);
+            let endpoint = ListenerConfig::tcp(door.address.to_string());
+            service.add_listener(endpoint.tcp_socket_options(options).l4_buffer(buffers));
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::edge::{assert_refused, get, with_top};
 use crate::support::origin::Origin;
+use crate::support::port;
+use crate::support::process::memory;
 use crate::support::raw::{Raw, once};
 use crate::support::server::Airside;
 use crate::support::tls::{Authority, install_crypto};
@@ -101,6 +103,37 @@ fn trusted_proxies_speak_for_many() {
     let airside = with_top(top, ROUTES).origin(&origin).start();
     let held: Vec<_> = (0..9).map(|_| served(&airside)).collect();
     assert!(held.iter().all(Option::is_some));
+}
+
+/// KiB of memory that each of many connections takes, and the connections: what they leave would be used again.
+fn each<C>(id: u32, mut connect: impl FnMut() -> C) -> (f64, Vec<C>) {
+    const MANY: u32 = 400;
+    // What is made once is made before.
+    let mut held: Vec<_> = (0..50).map(|_| connect()).collect();
+    let before = memory(id);
+    held.extend((0..MANY).map(|_| connect()));
+    let grown = memory(id) - before;
+    (grown * 1_024.0 / f64::from(MANY), held)
+}
+
+#[test]
+fn a_connection_that_waits_keeps_no_buffer_of_64_kib() {
+    install_crypto();
+    let (authority, origin) = (Authority::new("ca"), Origin::start());
+    let top = r#"server: { limits: { connections: 1000, connections_per_ip: 1000 } }
+listeners: [{ address: "{gateway}" }, { address: "{tls}", tls: { certificates: [{ cert: one.pem, key: one.key }] } }]"#;
+    let tls = port::free();
+    let set_up = with_top(top, ROUTES).origin(&origin).set("tls", tls);
+    authority.sign(&["one.test"]).write(set_up.folder(), "one");
+    let mut airside = set_up.start();
+    let id = airside.daemon().id();
+    let (plain, _plain) = each(id, || served(&airside).expect("a place"));
+    let (secure, _secure) = each(id, || {
+        authority.hello("one.test").connect(tls).expect("a place")
+    });
+    println!("{plain:.1} KiB, and {secure:.1} under TLS");
+    assert!(plain < 72.0, "{plain:.1} KiB");
+    assert!(secure < 90.0, "{secure:.1} KiB");
 }
 
 #[test]
