@@ -3,6 +3,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::count::Hold;
 use super::decision::Decision;
@@ -67,12 +68,13 @@ impl Counted {
         };
     }
 
-    /// The answer is known, so long after the call. Where only failures count, a success takes its call
+    /// The answer is known, so long `after` the call. Where only failures count, a success takes its call
     /// back.
-    pub fn settle(&mut self, failed: bool, after_millis: u64) {
+    pub fn settle(&mut self, failed: bool, after: impl Fn() -> Duration) {
         if !self.limit.counts_failures() || !self.is_holding() {
             return;
         }
+        let after_millis = after().as_millis() as u64;
         let end = match failed {
             true => End::Failed,
             false => End::Undone,

@@ -121,11 +121,11 @@ pub fn tell(findings: &Findings, response: &mut HeaderMap) {
     }
 }
 
-/// The answer has this status, so long after the request came. Limits that count failures alone learn
-/// what this was.
-pub fn settle(findings: &mut Findings, status: StatusCode, after: Duration) {
+/// The answer has this status, so long `after` the request came. Limits that count failures alone learn what this
+/// was.
+pub fn settle(findings: &mut Findings, status: StatusCode, after: impl Fn() -> Duration) {
     for counted in &mut findings.counted {
-        counted.settle(status.as_u16() >= 400, after.as_millis() as u64);
+        counted.settle(status.as_u16() >= 400, &after);
     }
 }
 

@@ -120,8 +120,8 @@ fn may_stay_open(request: &RequestHeader) -> bool {
 
 /// What every answer's head gets, the upstream's and ours.
 pub fn finish_head(status: StatusCode, response: &mut HeaderMap, context: &mut Context) {
-    let after = context.started.elapsed();
-    limits::settle(&mut context.findings, status, after);
+    let started = context.started;
+    limits::settle(&mut context.findings, status, || started.elapsed());
     limits::tell(&context.findings, response);
     let route = context.route().map(|route| &route.pipeline);
     if let Some(policies) = route.or(context.plan.unrouted.as_ref()) {

@@ -218,6 +218,7 @@ impl ProxyHttp for Gateway {
             response: &'b mut ResponseHeader,
             context: &'c mut Self::CTX,
         ) -> Result<()> {
+            // Opened and closed: without the case of its names, whoever copies it copies less.
             head::change_response(response, |_| ());
             let status = response.status;
             let switches = status == http::StatusCode::SWITCHING_PROTOCOLS;
@@ -340,7 +341,8 @@ impl ProxyHttp for Gateway {
             }
             let now = Instant::now();
             context.end_attempt(now);
-            record::count(session, context, now);
+            let duration = now.saturating_duration_since(context.started);
+            record::count(session, context, duration);
             if context.recording.is_some() {
                 spans::finish(session, error, context, self.clock.unix_nanos());
             }
@@ -354,7 +356,7 @@ impl ProxyHttp for Gateway {
                     error,
                     context,
                     &self.access_log,
-                    now,
+                    duration,
                     self.clock.unix_millis(),
                 );
                 self.access_log.log(record);

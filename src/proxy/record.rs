@@ -1,25 +1,25 @@
 //! What the access log and the metrics keep of a request.
 
+use std::time::Duration;
+
 use http::{Version, header};
 use pingora::Error;
 use pingora::proxy::Session;
-use tokio::time::Instant;
 
 use super::context::Context;
 use crate::base::reply::Refusal;
 use crate::limit::Counted;
 use crate::telemetry::access::{AccessLog, Field, Record, Text};
 
-/// The record of a request that is over by `now`, which is `unix_millis`.
+/// The record of a request that took this long, and is over by `unix_millis`.
 pub fn of(
     session: &Session,
     error: Option<&Error>,
     context: &Context,
     log: &AccessLog,
-    now: Instant,
+    duration: Duration,
     unix_millis: u64,
 ) -> Record {
-    let duration = now.saturating_duration_since(context.started);
     let nearest = nearest(context);
     Record {
         unix_millis: unix_millis.saturating_sub(duration.as_millis() as u64),
@@ -43,9 +43,8 @@ pub fn of(
     }
 }
 
-/// Counts a request that is over by `now`.
-pub fn count(session: &Session, context: &Context, now: Instant) {
-    let duration = now.saturating_duration_since(context.started);
+/// Counts a request that took this long.
+pub fn count(session: &Session, context: &Context, duration: Duration) {
     let meters = context.meters();
     let gateway = duration.saturating_sub(context.upstream_time);
     meters.count(status(session), duration, gateway);

@@ -1,6 +1,7 @@
 //! A limit from its words to its answers: what is counted, for whom, and what is taken back.
 
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use http::HeaderMap;
 
@@ -192,7 +193,9 @@ fn fifty_wrong_tries_at_the_same_time_let_five_through() {
         let mut calls: Vec<_> = (0..50).map(|_| call(&limit, None, 0)).collect();
         let passed = calls.iter().filter(|call| !call.refuses()).count();
         assert_eq!(passed, 5, "{source}");
-        calls.iter_mut().for_each(|call| call.settle(true, 0));
+        calls
+            .iter_mut()
+            .for_each(|call| call.settle(true, Duration::default));
         assert_eq!(admitted(&limit, None, 0), 0, "{source}");
     }
 }
@@ -208,14 +211,14 @@ fn successes_are_taken_back_exactly() {
                 (false, 4),
                 "{source}"
             );
-            one.settle(false, 0);
+            one.settle(false, Duration::default);
             assert_eq!(one.decision.remaining, 5, "{source}");
         }
         let now = 7_000;
         let mut calls: Vec<_> = (0..5).map(|_| call(&limit, None, now)).collect();
         assert!(call(&limit, None, now).refuses());
         for (number, call) in calls.iter_mut().enumerate() {
-            call.settle(number < 3, 0);
+            call.settle(number < 3, Duration::default);
         }
         drop(calls);
         let left: Vec<_> = (0..3).map(|_| call(&limit, None, now)).collect();
@@ -288,7 +291,7 @@ fn threads_that_take_calls_back_leave_exactly_the_failures() {
                 let limit = &limit;
                 scope.spawn(move || {
                     for round in 0..200 {
-                        call(limit, None, 0).settle((thread + round) % 2 == 0, 0);
+                        call(limit, None, 0).settle((thread + round) % 2 == 0, Duration::default);
                     }
                 });
             }
@@ -303,8 +306,8 @@ fn what_is_left_is_told_as_of_the_answer() {
         let limit = limit(source);
         let mut slow = call(&limit, None, 0);
         let failures = (0..3).map(|_| call(&limit, None, 600_000));
-        failures.for_each(|mut call| call.settle(true, 0));
-        slow.settle(false, 600_000);
+        failures.for_each(|mut call| call.settle(true, Duration::default));
+        slow.settle(false, || Duration::from_secs(600));
         assert_eq!(slow.decision.remaining, 2, "{source}");
     }
 }

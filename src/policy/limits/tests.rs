@@ -49,7 +49,7 @@ impl Site {
             Verdict::Answer(reply) => (reply.status, reply.headers),
             Verdict::Wait(_) => panic!("nothing to wait for"),
         };
-        settle(&mut findings, status, Duration::ZERO);
+        settle(&mut findings, status, Duration::default);
         let mut response = HeaderMap::new();
         tell(&findings, &mut response);
         let field = |name| {
