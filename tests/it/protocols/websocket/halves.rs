@@ -8,7 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::{SWITCH, start, start_secure};
 use crate::support::origin::{Answer, Origin};
-use crate::support::tls::{Authority, Leaf};
+use crate::support::server::Airside;
+use crate::support::tls::{Authority, Leaf, Secure};
 use crate::support::wait::PATIENCE;
 use crate::support::websocket::handshake;
 
@@ -52,7 +53,16 @@ fn plain(origin: &Origin) -> String {
     format!("servers: [\"{}\"]", origin.address())
 }
 
-fn behind_tls(inner: &crate::support::server::Airside) -> String {
+/// A WebSocket over TLS, just opened.
+fn tunnel(authority: &Authority, gateway: &Airside) -> Secure {
+    let hello = authority.hello("one.test");
+    let mut secure = hello.connect(gateway.address()).unwrap();
+    secure.send(handshake("/ws", "").replace("edge.test", "one.test"));
+    assert!(secure.read_head().line.contains(" 101 "));
+    secure
+}
+
+fn behind_tls(inner: &Airside) -> String {
     let address = inner.address();
     format!("servers: [\"{address}\"], tls: {{ server_name: one.test, ca: ca.pem }}")
 }
@@ -67,10 +77,7 @@ fn a_client_that_closes_its_half_hears_its_server_whether_tls_lies_on_neither_si
     let outer = start_secure(&authority, &leaf, &behind_tls(&inner));
     for gateway in [&inner, &outer] {
         for _ in 0..10 {
-            let hello = authority.hello("one.test");
-            let mut secure = hello.connect(gateway.address()).unwrap();
-            secure.send(handshake("/ws", "").replace("edge.test", "one.test"));
-            assert!(secure.read_head().line.contains(" 101 "));
+            let mut secure = tunnel(&authority, gateway);
             secure.send("hello");
             secure.finish_sending();
             let mut words = [0; 10];
@@ -110,10 +117,7 @@ fn a_server_that_closes_its_half_hears_its_client_over_tls_too() {
     let outer = start_secure(&authority, &leaf, &behind_tls(&inner));
     for gateway in [&inner, &outer] {
         for _ in 0..10 {
-            let hello = authority.hello("one.test");
-            let mut secure = hello.connect(gateway.address()).unwrap();
-            secure.send(handshake("/ws", "").replace("edge.test", "one.test"));
-            assert!(secure.read_head().line.contains(" 101 "));
+            let mut secure = tunnel(&authority, gateway);
             let mut words = [0; 10];
             secure.read_exact(&mut words);
             assert_eq!(&words, b"last words");
