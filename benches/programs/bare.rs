@@ -1,12 +1,17 @@
-//! A proxy of Pingora's and nothing more, to measure beside: `bare PORT UPSTREAM_PORT`. Without ports, as `cargo bench`
-//! calls it, it does nothing.
+//! A proxy of Pingora's and nothing more, to measure beside: `bare PORT UPSTREAM_PORT`.
 
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use pingora::prelude::{HttpPeer, ProxyHttp, Result, Server, Session, http_proxy_service};
+use pingora::prelude::{
+    Error, HttpPeer, InternalError, ProxyHttp, Result, Server, Session, http_proxy_service,
+};
 
 struct Bare(SocketAddr);
+
+/// Airside's, so that allocators are not what is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[async_trait]
 impl ProxyHttp for Bare {
@@ -25,7 +30,7 @@ fn main() -> Result<()> {
         .filter_map(|port| port.parse().ok())
         .collect();
     let [own, upstream] = ports[..] else {
-        return Ok(());
+        return Error::e_explain(InternalError, "usage: bare PORT UPSTREAM_PORT");
     };
     let mut server = Server::new(None)?;
     server.bootstrap();
