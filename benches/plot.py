@@ -3,7 +3,7 @@
 import math
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 360, 70, 50
-COLOURS = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#9a6700"]
+COLOURS = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#9a6700", "#57606a"]
 
 
 def lines(path, title, across, up, series, logarithmic=False):

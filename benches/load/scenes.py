@@ -122,8 +122,9 @@ def greet(port):
 
 
 def is_closed(stream):
+    stream.setblocking(False)
     try:
-        return stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        return stream.recv(1, socket.MSG_PEEK) == b""
     except BlockingIOError:
         return False
 
