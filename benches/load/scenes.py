@@ -8,7 +8,7 @@ from functools import partial
 
 import load
 import peers
-from bench import Scenario
+from jobs import Scenario
 from machine import LOAD_CORE, PROXY_CORE, Process
 from ports import free_ports
 

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import bench
+import jobs
 import peers
 
 SECONDS = 2
@@ -24,30 +25,30 @@ def main():
         place.chmod(0o755)
         origin, port = peers.upstream(place)
         try:
-            for algorithm, jobs in bench.scenarios("").items():
+            for algorithm, all_ in jobs.scenarios("").items():
                 inner = place / algorithm
                 inner.mkdir()
                 values = {**peers.certificate(inner), "upstream": port}
                 if sys.argv[3:] == ["bare"]:
-                    jobs = [job for job in jobs if not bench.WITHOUT["bare"](job.name)]
-                    train(jobs, lambda: peers.bare(program, inner, values))
+                    all_ = [job for job in all_ if not jobs.WITHOUT["bare"](job.name)]
+                    train(all_, lambda: peers.bare(program, inner, values))
                 else:
-                    train(jobs, lambda: peers.airside(program, inner, values, algorithm, bench.SECRET), peers.sign_in)
+                    train(all_, lambda: peers.airside(program, inner, values, algorithm, bench.SECRET), peers.sign_in)
         finally:
             origin.stop()
     if not any(file.stat().st_size for file in notes.glob("*.profraw")):
         sys.exit("nothing was noted: is the program an instrumented one?")
 
 
-def train(jobs, start, sign_in=None):
+def train(some, start, sign_in=None):
     # One token does for all: many make the same ways, and need a library to be made.
-    jobs = [job for job in jobs if "tokens" not in job.options]
-    if not jobs:
+    some = [job for job in some if "tokens" not in job.options]
+    if not some:
         return
     side = start()
     try:
         side.token = sign_in(side) if sign_in else None
-        for job in jobs:
+        for job in some:
             print(f"training: {job.name}", flush=True)
             job.run(side, SECONDS)
     finally:

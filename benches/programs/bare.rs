@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use pingora::prelude::{
     Error, HttpPeer, InternalError, ProxyHttp, Result, Server, Session, http_proxy_service,
 };
+use pingora::server::configuration::ServerConf;
 
 struct Bare(SocketAddr);
 
@@ -32,7 +33,13 @@ fn main() -> Result<()> {
     let [own, upstream] = ports[..] else {
         return Error::e_explain(InternalError, "usage: bare PORT UPSTREAM_PORT");
     };
-    let mut server = Server::new(None)?;
+    // It ends when it is told to, not five minutes later.
+    let configuration = ServerConf {
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(0),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, configuration);
     server.bootstrap();
     let bare = Bare(([127, 0, 0, 1], upstream).into());
     let mut service = http_proxy_service(&server.configuration, bare);
