@@ -45,6 +45,11 @@ def main():
                     compare(options, place, port, algorithm, some, distinct, results)
         finally:
             origin.stop()
+            # What there is, where a run has failed.
+            save(options, results)
+
+
+def save(options, results):
     run = {"machine": machine.facts(), "rounds": options.rounds, "seconds": options.seconds, "results": results}
     if "bare" in options.peers:
         run["bare"] = peers.bare_of(options.program.parent).name

@@ -38,6 +38,11 @@ def main():
                         stage.stop()
         finally:
             origin.stop()
+            # What there is, where a scene has failed.
+            save(options, results)
+
+
+def save(options, results):
     run = {"machine": machine.facts(), "rounds": options.rounds, "seconds": options.seconds, "results": results}
     print("\n" + table(results))
     if options.out:
