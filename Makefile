@@ -13,7 +13,7 @@ MINUTES ?= 30
 FIGURES ?=
 MUTANTS ?=
 
-.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale clean-demo build-deps test-deps count-deps bench-deps test-faults soak figures mutations deny fuzz
+.PHONY: help demo build dist test check load bench bench-instructions bench-latency bench-micro bench-scale bench-pairs bench-programs bench-bare bench-pingap bench-builds clean-demo build-deps test-deps count-deps bench-deps test-faults soak figures mutations deny fuzz
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -39,8 +39,8 @@ test-faults: build-deps test-deps ## faults by real means, one after another (fi
 	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored faults:: --test-threads=1
 
 check: build-deps ## formatting and lints
-	$(CARGO) fmt --check
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 bench-micro: build-deps ## what a request costs: times and allocations, without a network
 	$(CARGO) bench --locked --bench micro
@@ -56,16 +56,34 @@ fuzz: ## searches for bytes that break a property (TARGET=path SECONDS=600; with
 load: build test-deps ## ten seconds of load on a release build
 	scripts/load $(AIRSIDE)
 
-bench: bench-deps ## CPU time and latency beside nginx, HAProxy, Caddy and Express (an hour; BENCH=… are passed on)
+# The programs of the bench are built like what is measured; a cold build of them takes five minutes.
+BENCHING = $(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/$(1).py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
+
+bench: bench-deps bench-programs ## CPU time and latency beside nginx, HAProxy, Caddy, Express, bare Pingora, and pingap where it is built (an hour; BENCH=… are passed on)
+	$(call BENCHING,bench)
+
+bench-pairs: bench-deps bench-programs ## what many routes, clients, idle connections, Redis, a second worker and a flood of sign-ins change (eight minutes; BENCH=…)
+	$(call BENCHING,pairs)
+
+bench-programs:
 	[ -x $(DIST) ] || $(MAKE) dist
-	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/bench.py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) $(CARGO) build --profile dist --locked --package bench-programs
+
+bench-bare: ## bare Pingora with a profile of its own, as Airside has one (two builds); without, `make bench` builds it without
+	DIST_PROGRAM=bare CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/dist
+
+bench-pingap: ## installs pingap for `make bench`, from crates.io (fifteen minutes)
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/install-pingap
+
+bench-builds: bench-deps bench-programs ## what each step of `make dist` brings: builds that take one step less, or one more, side by side (five builds, and five minutes)
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/dist-steps
+	$(call BENCHING,bench) --peers --only full\ HS256 plain --builds $(foreach step,release lto v3,$(step)=$(CARGO_TARGET_DIR)/steps/$(step)/airside)
 
 bench-instructions: build count-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
 	benches/instructions/count.py $(AIRSIDE)
 
-bench-latency: bench-deps ## latency against offered load, beside nginx and HAProxy (BENCH=… are passed on)
-	[ -x $(DIST) ] || $(MAKE) dist
-	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/load/latency.py $(DIST) --tools $(CARGO_TARGET_DIR)/bench-tools $(BENCH)
+bench-latency: bench-deps bench-programs ## latency against offered load, beside nginx and HAProxy (five minutes; BENCH=… are passed on)
+	$(call BENCHING,latency)
 
 bench-scale: build count-deps ## what a request costs with more routes and more servers
 	benches/instructions/scale.py $(AIRSIDE)
@@ -74,9 +92,9 @@ soak: build bench-deps ## a mixed load while everything changes: is memory flat,
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/soak/soak.py $(AIRSIDE) --minutes $(MINUTES) --out $(CARGO_TARGET_DIR)/soak
 
 figures: build bench-deps ## what is reached of docs/RELIABILITY.md's figures (six minutes; FIGURES=… for some)
-	$(CARGO) bench --locked --bench bare --no-run
+	$(CARGO) build --release --locked --package bench-programs
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/figures/figures.py $(AIRSIDE) \
-		--bare "$$(ls -t $(CARGO_TARGET_DIR)/release/deps/bare-* | grep -v '\.d$$' | head -n 1)" \
+		--bare $(CARGO_TARGET_DIR)/release/bare \
 		$(if $(FIGURES),--only $(FIGURES)) --out $(CARGO_TARGET_DIR)/figures.md
 
 mutations: build-deps test-deps ## breaks each rule of tests/mutations.toml and has its test fail (ten minutes; MUTANTS=… for some)

@@ -3,17 +3,20 @@
 import math
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 640, 360, 70, 50
-COLOURS = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#9a6700"]
+COLOURS = ["#1f6feb", "#d1242f", "#1a7f37", "#8250df", "#9a6700", "#57606a"]
 
 
 def lines(path, title, across, up, series, logarithmic=False):
-    """`series`: points by name; with `logarithmic` each step across is ten times the one before, and so is each up."""
-    scale = (lambda value: math.log10(max(value, 1e-9))) if logarithmic else (lambda value: value)
+    """`series`: points by name; with `logarithmic` each step across is ten times the one before, and so is each up,
+    or only one of them: `across`, `up`."""
+    tens, even = (lambda value: math.log10(max(value, 1e-9))), (lambda value: value)
+    scale_x, scale = (tens if logarithmic in (True, "across") else even), (tens if logarithmic in (True, "up") else even)
+    logarithmic = logarithmic in (True, "up")
     points = [point for line in series.values() for point in line]
-    low_x, high_x = (scale(f(x for x, _ in points)) for f in (min, max))
+    low_x, high_x = (scale_x(f(x for x, _ in points)) for f in (min, max))
     low_y = scale(min(y for _, y in points)) if logarithmic else 0
     high_y = scale(max(y for _, y in points)) * (1 if logarithmic else 1.1)
-    place_x = lambda x: LEFT + (scale(x) - low_x) / ((high_x - low_x) or 1) * (WIDTH - LEFT - 20)
+    place_x = lambda x: LEFT + (scale_x(x) - low_x) / ((high_x - low_x) or 1) * (WIDTH - LEFT - 20)
     place_y = lambda y: HEIGHT - BOTTOM - (scale(y) - low_y) / ((high_y - low_y) or 1) * (HEIGHT - BOTTOM - 40)
     parts = [
         f'<text x="{WIDTH / 2}" y="20" text-anchor="middle" font-weight="bold">{title}</text>',

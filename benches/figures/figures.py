@@ -2,7 +2,7 @@
 """The figures that Airside is held to under load, each measured and held against its bound, as a table.
 
 usage: figures.py PROGRAM [--only WORD…] [--bare PROGRAM] [--out FILE]
-Exit 1 where one is not reached. `--bare` is a proxy of Pingora's alone (`cargo bench --bench bare --no-run`).
+Exit 1 where one is not reached. `--bare` is a proxy of Pingora's alone (benches/programs).
 """
 
 import argparse

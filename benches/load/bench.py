@@ -6,6 +6,9 @@ asked. What counts is CPU time a request (user and system, of the whole process 
 runs: absolute figures drift on shared machines. A run fails if an answer is not the expected one.
 
 usage: bench.py PROGRAM [--tools FOLDER] [--rounds 9] [--seconds 5] [--only WORD…] [--peers NAME…] [--out FILE]
+                [--builds NAME=PROGRAM…]
+
+A peer that is not built is left out, and that is said. `--builds` are other builds of Airside, as sides of their own.
 """
 
 import argparse
@@ -14,76 +17,21 @@ import json
 import statistics
 import tempfile
 import uuid
+from functools import partial
 from pathlib import Path
 
-import load
+import jobs
 import machine
 import peers
 import report
+from turns import turns
 
 SECRET = "a-secret-of-a-benchmark-and-of-nothing-else"
-DISTINCT = 20_000
-
-
-class Scenario:
-    """One job: what is asked, with what, and what is expected."""
-
-    def __init__(self, name, path, *, sides=None, signed=False, refused=False, tool=load.wrk, tls=False, **options):
-        self.name, self.path, self.sides = name, path, sides
-        self.signed, self.refused, self.tool, self.tls, self.options = signed, refused, tool, tls, options
-
-    def run(self, side, seconds, token):
-        headers = [*self.options.get("headers", [])]
-        if self.signed:
-            headers.append(f"Authorization: Bearer {token}")
-        options = {key: value for key, value in self.options.items() if key != "headers"}
-        before = side.process.cpu()
-        result = self.tool(side.url(self.path, self.tls), seconds, headers=headers, **options)
-        cpu = side.process.cpu() - before
-        # The first request of the tight limit passes.
-        fine = result.refused >= result.requests - 64 if self.refused else result.refused == 0
-        if not fine or result.broken or not result.requests:
-            raise SystemExit(f"{side.name}, {self.name}: not the answers that were expected: {result}")
-        return {
-            "rate": result.requests / result.seconds,
-            "cpu_us": cpu * 1e6 / result.requests,
-            "p50_us": result.p50,
-            "p99_us": result.p99,
-            "p999_us": result.p999,
-            "rss_kib": side.process.rss(),
-        }
-
-
-def scenarios(distinct):
-    """By the algorithm of the tokens: they need a gateway each."""
-    full = dict(signed=True)
-    return {
-        "HS256": [
-            Scenario("full HS256", "/full/x", **full),
-            Scenario("plain", "/plain/x"),
-            Scenario(f"{DISTINCT} tokens", "/full/x", tokens=distinct),
-            Scenario("refused 401", "/full/x", refused=True),
-            Scenario("refused 429", "/tight/x", refused=True),
-            Scenario("body 10 KB", "/body/10k"),
-            Scenario("body 1 MB", "/body/1m", connections=16),
-            Scenario("one connection", "/full/x", connections=1, **full),
-            Scenario("TLS, kept", "/plain/x", tls=True),
-            Scenario("TLS, one each", "/plain/x", tls=True, headers=["Connection: close"]),
-            Scenario("HTTP/2", "/plain/x", tls=True, tool=load.h2load),
-        ],
-        "RS256": [Scenario("full RS256", "/full/x", **full)],
-        "ES256": [Scenario("full ES256", "/full/x", **full)],
-        "EdDSA": [Scenario("full EdDSA", "/full/x", **full)],
-    }
-
-
-# What a peer has no part in: a route that does not check tokens is not the job.
-WITHOUT = {"caddy": lambda name: name not in ["plain", "TLS, kept", "TLS, one each", "HTTP/2"],
-           "express": lambda name: name.startswith(("TLS", "HTTP/2"))}
 
 
 def main():
     options = arguments()
+    missing(options)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         place.chmod(0o755)
@@ -91,58 +39,83 @@ def main():
         results = {}
         origin, port = peers.upstream(place)
         try:
-            for algorithm, jobs in scenarios(distinct).items():
-                jobs = [job for job in jobs if not options.only or any(word in job.name for word in options.only)]
-                if jobs:
-                    compare(options, place, port, algorithm, jobs, distinct, results)
+            for algorithm, all_ in jobs.scenarios(distinct).items():
+                some = [job for job in all_ if not options.only or any(word in job.name for word in options.only)]
+                if some:
+                    compare(options, place, port, algorithm, some, distinct, results)
         finally:
             origin.stop()
+            # What there is, where a run has failed.
+            save(options, results)
+
+
+def save(options, results):
     run = {"machine": machine.facts(), "rounds": options.rounds, "seconds": options.seconds, "results": results}
+    if "bare" in options.peers:
+        run["bare"] = peers.bare_of(options.program.parent).name
     print(report.table(results))
     if options.out:
         Path(options.out).write_text(json.dumps(run, indent=1) + "\n")
         report.plots(run, Path(options.out))
 
 
+def missing(options):
+    """Leaves out who is not built, and says so."""
+    built = {"bare": peers.bare_of(options.program.parent), "pingap": options.tools / "pingap/bin/pingap"}
+    for name, program in built.items():
+        if name in options.peers and not (program and program.exists()):
+            options.peers.remove(name)
+            print(f"LEFT OUT: {name} is not built: `make bench-{name}`", flush=True)
+
+
 def sides(options, place, port, algorithm):
-    """All sides that can do the full job with this algorithm, ours first, running, and a token for all of them."""
+    """All sides that can do the full job with this algorithm, ours first, running, each with a token."""
     inner = place / algorithm
     inner.mkdir()
+    running = []
     values = {**peers.certificate(inner), "upstream": port, "secret": SECRET, "algorithm": algorithm,
               "modules": "/usr/lib/nginx/modules"}
-    ours = peers.airside(options.program, inner, values, algorithm, SECRET)
     try:
-        token = peers.sign_in(ours)
-        claims = part(token, 1)
+        for name, program in [("airside", options.program), *options.builds]:
+            side = peers.airside(program, inner, values, algorithm, SECRET, name)
+            running.append(side)
+            side.token = peers.sign_in(side)
+        ours = running[0]
+        claims = part(ours.token, 1)
         audience = claims["aud"] if isinstance(claims["aud"], str) else claims["aud"][0]
         # HAProxy takes a secret or a file of a key, a script the text of either.
         values |= {"issuer": claims["iss"], "audience": audience, "verifier": SECRET, "literal": json.dumps(SECRET)}
         if algorithm != "HS256":
             key = peers.public_key(ours, algorithm, inner)
             values |= {"verifier": key, "literal": json.dumps(key.read_text())}
-        return [ours, *peers.others(inner, values, algorithm, options.tools, options.peers)], token
+        others = peers.others(inner, values, algorithm, options.tools, options.peers)
+        running += others
+        if "bare" in options.peers and algorithm == "HS256":
+            running.append(peers.bare(peers.bare_of(options.program.parent), inner, values))
+        for side in running:
+            side.token = side.token or ours.token
+        return running
     except BaseException:
-        ours.stop()
+        for side in running:
+            side.stop()
         raise
 
 
-def compare(options, place, port, algorithm, jobs, distinct, results):
+def compare(options, place, port, algorithm, some, distinct, results):
     """Runs all jobs of one algorithm at all sides that can do them, in turns."""
-    running, token = sides(options, place, port, algorithm)
+    running = sides(options, place, port, algorithm)
     try:
         if algorithm == "HS256":
-            write_tokens(distinct, token)
-        for job in jobs:
-            mine = [side for side in running if not WITHOUT.get(side.name, lambda _: False)(job.name)]
-            for side in mine:
-                job.run(side, 1, token)
-            runs = results.setdefault(job.name, {})
-            for turn in range(options.rounds):
-                # Each time in another order, so that none always comes after the same one.
-                for side in mine[turn % len(mine) :] + mine[: turn % len(mine)]:
-                    measured = job.run(side, options.seconds, token)
-                    runs.setdefault(side.name.partition(" ")[0], []).append(measured)
-            line = ", ".join(f"{name} {statistics.median(run['cpu_us'] for run in list_):.1f}" for name, list_ in runs.items())
+            write_tokens(distinct, running[0].token)
+        for job in some:
+            runs = {side.name: partial(job.run, side) for side in running
+                    if not jobs.WITHOUT.get(side.name, lambda _: False)(job.name)}
+            plain = jobs.Scenario("plain", "/plain/x")
+            runs |= {f"{side.name}, plain": partial(plain.run, side) for side in running
+                     if side.name in jobs.BESIDE.get(job.name, [])}
+            results[job.name] = turns(options, runs)
+            line = ", ".join(f"{name} {statistics.median(run['cpu_us'] for run in list_):.1f}"
+                             for name, list_ in results[job.name].items())
             print(f"{job.name}: CPU us a request: {line}", flush=True)
     finally:
         for side in running:
@@ -160,21 +133,30 @@ def write_tokens(path, token):
 
     header, claims = part(token, 0), part(token, 1)
     with open(path, "w") as file:
-        for _ in range(DISTINCT):
+        for _ in range(jobs.DISTINCT):
             own = {name: str(uuid.uuid4()) for name in ["sub", "id", "jti", "sid"] if name in claims}
             file.write(jwt.encode(claims | own, SECRET, "HS256", headers=header) + "\n")
 
 
-def arguments():
+def build(text):
+    name, _, program = text.partition("=")
+    return name, Path(program).resolve()
+
+
+def arguments(rounds=9, seconds=5):
     parser = argparse.ArgumentParser()
     parser.add_argument("program", type=lambda text: Path(text).resolve())
     parser.add_argument("--tools", type=lambda text: Path(text).resolve(), default=Path("target/bench-tools").resolve())
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=int, default=seconds)
     parser.add_argument("--only", nargs="*", default=[])
-    parser.add_argument("--peers", nargs="*", default=["nginx", "haproxy", "caddy", "express"])
+    parser.add_argument("--peers", nargs="*", default=["nginx", "haproxy", "caddy", "express", "bare", "pingap"])
+    parser.add_argument("--builds", nargs="*", default=[], type=build)
+    parser.add_argument("--pace", type=lambda text: Path(text).resolve(), help="latency.py: built beside PROGRAM")
     parser.add_argument("--out")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.pace = options.pace or options.program.with_name("pace")
+    return options
 
 
 if __name__ == "__main__":

@@ -8,16 +8,27 @@ from pathlib import Path
 
 from machine import LOAD_CORE
 
-# Prints what the standard output of wrk does not have, and sends one of many tokens with each request where
-# there is a file of them.
+# Prints what the standard output of wrk does not have, and sends one of many tokens with each request where there is
+# a file of them, or the next of many clients' addresses, or a body.
 SCRIPT = """
-local tokens, at = {}, 0
+local tokens, at, clients = {}, %(first)d, %(clients)d
 if "%(tokens)s" ~= "" then
   for line in io.lines("%(tokens)s") do tokens[#tokens + 1] = line end
   request = function()
     at = at %% #tokens + 1
     return wrk.format("GET", nil, { ["Host"] = wrk.host, ["Authorization"] = "Bearer " .. tokens[at] })
   end
+end
+if clients > 0 then
+  request = function()
+    at = at %% clients + 1
+    wrk.headers["X-Forwarded-For"] =
+      string.format("11.%%d.%%d.%%d", math.floor(at / 65536), math.floor(at / 256) %% 256, at %% 256)
+    return wrk.format()
+  end
+end
+if [[%(body)s]] ~= "" then
+  wrk.method, wrk.body, wrk.headers["Content-Type"] = "POST", [[%(body)s]], "application/json"
 end
 done = function(summary, latency)
   local errors = summary.errors
@@ -41,11 +52,13 @@ class Result:
     broken: int
 
 
-def wrk(url, seconds, connections=64, headers=(), tokens=""):
+def wrk(url, seconds, connections=64, headers=(), tokens="", clients=0, first=0, body=""):
+    """`clients` is how many addresses go round in `X-Forwarded-For`, from the `first` on."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT % {"tokens": tokens})
+        script.write(SCRIPT % {"tokens": tokens, "clients": clients, "first": first, "body": body})
         script.flush()
-        command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+        command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency",
+               "--timeout", "10s"]
         for header in headers:
             command += ["-H", header]
         output = run([*command, "-s", script.name, url])
@@ -54,14 +67,12 @@ def wrk(url, seconds, connections=64, headers=(), tokens=""):
     return Result(requests, microseconds / 1e6, p50, p99, p999, refused, broken)
 
 
-def h2load(url, seconds, connections=4, streams=16, headers=(), rate=None):
-    """HTTP/2; `rate` in requests a second asks for an even pace (open loop, as far as the streams reach)."""
+def h2load(url, seconds, connections=4, streams=16, headers=()):
+    """HTTP/2."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         command = ["taskset", "-c", LOAD_CORE, "h2load", "-t1", f"-c{connections}", f"-m{streams}", f"-D{seconds}",
                    f"--log-file={log}"]
-        if rate:
-            command += [f"--rps={max(1, round(rate / connections))}", "--h1", "-m1"]
         for header in headers:
             command += ["-H", header]
         run([*command, url])

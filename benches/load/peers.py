@@ -15,20 +15,25 @@ HERE = Path(__file__).parent
 class Side:
     """One proxy, running, with the ports that it answers on."""
 
-    def __init__(self, name, place, values, command, environment=None):
-        self.name = name
-        folder = place / name
+    def __init__(self, name, place, values, command, environment=None, *, kind=None, change=None, files=None, core=PROXY_CORE):
+        """`kind` names the templates, where the side has another name; `change` is made to each, `files` stand beside."""
+        self.name, self.token = name, None
+        folder = place / name.replace(" ", "-").replace(",", "")
         folder.mkdir()
         ports = dict(zip(["gateway", "tls", "admin", "identity"], free_ports(4)))
         self.ports = ports
         values = {**values, **ports, "folder": folder}
-        for template in (HERE / "peers" / name.partition(" ")[0]).iterdir():
-            text = template.read_text()
+        templates = HERE / "peers" / (kind or name)
+        texts = {each.name: each.read_text() for each in templates.iterdir()} if templates.is_dir() else {}
+        for file, text in texts.items():
+            text = change(text) if change else text
             for key, value in values.items():
                 text = text.replace("{" + key + "}", str(value))
-            (folder / template.name).write_text(text)
-        command = [str(word).format(folder=folder) for word in command]
-        self.process = Process(command, PROXY_CORE, folder, environment)
+            (folder / file).write_text(text)
+        for file, text in (files or {}).items():
+            (folder / file).write_text(text)
+        command = [str(word).format(folder=folder, **ports) for word in command]
+        self.process = Process(command, core, folder, environment)
         self.process.wait_for(ports["gateway"])
 
     def url(self, path, tls=False):
@@ -64,10 +69,11 @@ def certificate(place):
     return {"cert": cert, "key": key, "pem": pem}
 
 
-def airside(program, place, values, algorithm, secret, name="airside"):
+def airside(program, place, values, algorithm, secret, name="airside", **more):
     """Airside, whose identity service makes the tokens of all sides."""
     word = f"HS256, secret: {secret}" if algorithm == "HS256" else algorithm
-    return Side(name, place, {**values, "algorithm": word}, [program, "run", "-c", "airside.yaml"])
+    values = {**values, "algorithm": word}
+    return Side(name, place, values, [program, "run", "-c", "airside.yaml"], kind="airside", **more)
 
 
 def sign_in(side):
@@ -97,15 +103,33 @@ def public_key(side, algorithm, place):
 def others(place, values, algorithm, tools, wanted):
     """The peers that can do the full job with this algorithm."""
     sides = []
-    suffix = "" if algorithm == "HS256" else f" {algorithm}"
     if "nginx" in wanted and algorithm == "HS256":
-        sides.append(Side("nginx", place, values, ["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf"]))
+        sides.append(nginx(place, values))
     if "haproxy" in wanted and algorithm != "EdDSA":
-        sides.append(Side(f"haproxy{suffix}", place, values, ["haproxy", "-db", "-f", "haproxy.cfg"]))
+        sides.append(haproxy(place, values))
     if "express" in wanted and algorithm != "EdDSA":
         environment = {"NODE_PATH": str(tools / "express/node_modules"), "NODE_ENV": "production"}
-        sides.append(Side(f"express{suffix}", place, values, ["node", "server.js"], environment))
+        sides.append(Side("express", place, values, ["node", "server.js"], environment))
     if "caddy" in wanted and algorithm == "HS256":
         command = [tools / "bin/caddy", "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
         sides.append(Side("caddy", place, values, command, {"GOMAXPROCS": "1"}))
+    if "pingap" in wanted and algorithm == "HS256" and (tools / "pingap/bin/pingap").exists():
+        sides.append(Side("pingap", place, values, [tools / "pingap/bin/pingap", "-c", "{folder}/pingap.toml"]))
     return sides
+
+
+def nginx(place, values, name="nginx", **more):
+    return Side(name, place, values, ["nginx", "-p", "{folder}", "-c", "{folder}/nginx.conf"], kind="nginx", **more)
+
+
+def haproxy(place, values, name="haproxy", **more):
+    return Side(name, place, values, ["haproxy", "-db", "-f", "haproxy.cfg"], kind="haproxy", **more)
+
+
+def bare_of(folder):
+    """Pingora's proxy and nothing more, built as the program in this folder is: with a profile, where there is one."""
+    return next((path for path in [folder / "bare-profiled", folder / "bare"] if path.exists()), None)
+
+
+def bare(program, place, values, name="bare"):
+    return Side(name, place, values, [program, "{gateway}", values["upstream"]], kind="bare")

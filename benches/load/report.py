@@ -11,7 +11,7 @@ def table(results):
     ]
     for job, sides in results.items():
         for side, runs in sides.items():
-            middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            middle = {key: median(runs, key) for key in KEYS}
             lines.append(
                 f"| {job} | {side} | {middle['rate']:.0f} | {middle['p50_us']:.0f} | {middle['p99_us']:.0f} "
                 f"| {middle['p999_us']:.0f} | {middle['cpu_us']:.1f} | {middle['rss_kib'] / 1024:.0f} | {ratio(sides, side)} |"
@@ -23,7 +23,20 @@ def ratio(sides, side):
     """What ours takes of what this side takes: the median of the rounds' ratios, and their range."""
     if side == "airside" or "airside" not in sides:
         return ""
-    pairs = [ours["cpu_us"] / theirs["cpu_us"] for ours, theirs in zip(sides["airside"], sides[side])]
+    return paired(sides["airside"], sides[side])
+
+
+# What each run measures; some measure more.
+KEYS = ["rate", "cpu_us", "p50_us", "p99_us", "p999_us", "rss_kib"]
+
+
+def median(runs, key):
+    return statistics.median(run[key] for run in runs)
+
+
+def paired(ours, theirs, key="cpu_us"):
+    """The median of neighbouring runs' ratios, and their range."""
+    pairs = [one[key] / other[key] for one, other in zip(ours, theirs)]
     return f"{statistics.median(pairs):.2f} [{min(pairs):.2f}–{max(pairs):.2f}]"
 
 

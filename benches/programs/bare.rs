@@ -1,12 +1,18 @@
-//! A proxy of Pingora's and nothing more, to measure beside: `bare PORT UPSTREAM_PORT`. Without ports, as `cargo bench`
-//! calls it, it does nothing.
+//! A proxy of Pingora's and nothing more, to measure beside: `bare PORT UPSTREAM_PORT`.
 
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use pingora::prelude::{HttpPeer, ProxyHttp, Result, Server, Session, http_proxy_service};
+use pingora::prelude::{
+    Error, HttpPeer, InternalError, ProxyHttp, Result, Server, Session, http_proxy_service,
+};
+use pingora::server::configuration::ServerConf;
 
 struct Bare(SocketAddr);
+
+/// Airside's, so that allocators are not what is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[async_trait]
 impl ProxyHttp for Bare {
@@ -25,9 +31,15 @@ fn main() -> Result<()> {
         .filter_map(|port| port.parse().ok())
         .collect();
     let [own, upstream] = ports[..] else {
-        return Ok(());
+        return Error::e_explain(InternalError, "usage: bare PORT UPSTREAM_PORT");
     };
-    let mut server = Server::new(None)?;
+    // It ends when it is told to, not five minutes later.
+    let configuration = ServerConf {
+        grace_period_seconds: Some(0),
+        graceful_shutdown_timeout_seconds: Some(0),
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, configuration);
     server.bootstrap();
     let bare = Bare(([127, 0, 0, 1], upstream).into());
     let mut service = http_proxy_service(&server.configuration, bare);
