@@ -58,7 +58,7 @@ impl Lines {
         text(out, key!("trace_id"), said(Field::TraceId));
         text(out, key!("user_agent"), said(Field::UserAgent));
         for (key, value) in [
-            (&key!("code")[..], record.code),
+            (key!("code"), record.code),
             (key!("reason"), record.reason),
             (key!("not_retried"), record.not_retried),
         ] {
