@@ -7,8 +7,8 @@
 use std::future::{Future, poll_fn};
 use std::os::fd::RawFd;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -39,8 +39,7 @@ pub enum Bound {
 
 #[derive(Debug)]
 struct State {
-    base: Instant,
-    /// Microseconds from the base; zero: off.
+    /// Microseconds from the `EPOCH`; zero: off.
     due: AtomicU64,
     bound: AtomicU8,
     /// The bound that it rang for.
@@ -65,7 +64,7 @@ impl Alarm {
         let alarm = Self::default();
         let work = CURRENT.scope(alarm.clone(), work);
         let mut work = pin!(work);
-        let mut timer = pin!(sleep_until(alarm.0.base));
+        let mut timer = pin!(sleep_until(*EPOCH));
         // When the timer is set to go off, as far as it is.
         let mut set = None;
         poll_fn(|context| {
@@ -98,7 +97,7 @@ impl Alarm {
 
     /// Rings at `at` for this bound, and no longer for the one before.
     pub fn set(&self, at: Instant, bound: Bound) {
-        let due = at.saturating_duration_since(self.0.base).as_micros() as u64;
+        let due = at.saturating_duration_since(*EPOCH).as_micros() as u64;
         self.0.bound.store(bound as u8, Ordering::Relaxed);
         self.0.due.store(due.max(1), Ordering::Relaxed);
     }
@@ -128,7 +127,7 @@ impl Alarm {
     fn due(&self) -> Option<Instant> {
         match self.0.due.load(Ordering::Relaxed) {
             0 => None,
-            due => Some(self.0.base + Duration::from_micros(due)),
+            due => Some(*EPOCH + Duration::from_micros(due)),
         }
     }
 
@@ -152,7 +151,6 @@ impl Alarm {
 impl Default for Alarm {
     fn default() -> Self {
         Self(Arc::new(State {
-            base: Instant::now(),
             due: AtomicU64::new(0),
             bound: AtomicU8::new(0),
             rang: AtomicU8::new(0),
@@ -190,6 +188,9 @@ fn has_unread(connection: RawFd) -> bool {
     let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
     recv(connection, &mut [0], flags).is_ok_and(|read| read > 0)
 }
+
+/// Before any alarm: what they count from, so that none has to ask for the time when it is made.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// When to look again at a client that does not read.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -68,7 +68,8 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     context.stage = Stage::Sending;
     context.failed = false;
     context.body_bytes = 0;
-    let left = left(context);
+    let begun = Instant::now();
+    let left = left_at(context, begun);
     if let Some((Duration::ZERO, bound)) = left {
         context.bound = Some(bound);
         return Error::e_explain(failure::TOO_LATE, "no time is left for an attempt");
@@ -99,7 +100,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     context.server = Some(lease.endpoint.name.clone());
     context.tried.push(lease.endpoint.address);
     context.lease = Some(lease);
-    context.attempt = Some(Instant::now());
+    context.attempt = Some(begun);
     spans::begin(context);
     Ok(Box::new(peer))
 }
@@ -130,8 +131,12 @@ fn pause_after(attempts: u32, chance: f64) -> Duration {
 
 /// How long the request may still take, and by which bound.
 fn left(context: &Context) -> Option<(Duration, Bound)> {
+    left_at(context, Instant::now())
+}
+
+fn left_at(context: &Context, now: Instant) -> Option<(Duration, Bound)> {
     let (at, bound) = deadline(context)?;
-    Some((at.saturating_duration_since(Instant::now()), bound))
+    Some((at.saturating_duration_since(now), bound))
 }
 
 /// The earlier one of the route's bound and the upstream's.
