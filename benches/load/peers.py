@@ -73,7 +73,9 @@ def airside(program, place, values, algorithm, secret, name="airside", **more):
     """Airside, whose identity service makes the tokens of all sides."""
     word = f"HS256, secret: {secret}" if algorithm == "HS256" else algorithm
     values = {**values, "algorithm": word}
-    return Side(name, place, values, [program, "run", "-c", "airside.yaml"], kind="airside", **more)
+    side = Side(name, place, values, [program, "run", "-c", "airside.yaml"], kind="airside", **more)
+    side.process.wait_for(side.ports["identity"])
+    return side
 
 
 def sign_in(side):
