@@ -58,6 +58,19 @@ fn a_body_must_get_on_by_a_step_not_by_a_byte() {
 }
 
 #[test]
+fn a_byte_in_the_moment_in_which_the_time_ends_is_no_step_either() {
+    let (mut one, line) = one();
+    line.set(Phase::Body);
+    one.follow();
+    let passed = Some(Instant::now() - Duration::from_millis(1));
+    let mut due = passed;
+    one.took(b"x", &mut due);
+    assert_eq!(due, passed, "it is late when it has to be waited for again");
+    one.took(&[b'x'; STEP - 1], &mut due);
+    assert_eq!(due, None, "it came while nobody was reading");
+}
+
+#[test]
 fn a_head_without_end_is_too_long_in_its_first_line_or_in_its_fields() {
     let mut due = None;
     let (mut target, _) = one();
