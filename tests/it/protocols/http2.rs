@@ -195,7 +195,8 @@ async fn an_upload_that_ends_in_an_empty_frame_leaves_the_upstreams_connection_s
         assert_eq!(response.await.unwrap().status(), 200, "{round}");
     }
     assert_eq!(origin.count(), 40);
-    assert!(origin.connections() <= 2, "{}", origin.connections());
+    // A broken one would be dropped in each round; a whole one may not be back yet when the next request comes.
+    assert!(origin.connections() < 10, "{}", origin.connections());
 }
 
 #[tokio::test(flavor = "multi_thread")]

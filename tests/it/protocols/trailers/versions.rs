@@ -56,7 +56,7 @@ async fn to_http2_an_answers_trailers_in_chunks_are_not_passed_on() {
     let airside = start(&one, &two, &service);
     one.on("/t", answer());
     let mut send = connect(&airside).await;
-    for _ in 0..5 {
+    for _ in 0..20 {
         send = send.ready().await.unwrap();
         let request = asked("GET", "/one/t")
             .header("te", "trailers")
@@ -71,7 +71,7 @@ async fn to_http2_an_answers_trailers_in_chunks_are_not_passed_on() {
         assert_eq!((body.as_slice(), trailers), (&b"abc"[..], None));
     }
     // Kept connections are used again; one may be needed before another is back.
-    assert!(one.connections() < 4, "{}", one.connections());
+    assert!(one.connections() < 10, "{}", one.connections());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn a_requests_trailers_that_come_or_go_by_http2_are_dropped() {
             "{seen}"
         );
     };
-    for _ in 0..5 {
+    for _ in 0..20 {
         assert_eq!(raw.exchange(upload("/two/u")).status, 200);
         check_two(&two);
         assert_eq!(raw.exchange(get("/one/next")).json()["target"], "/next");
@@ -121,7 +121,7 @@ async fn a_requests_trailers_that_come_or_go_by_http2_are_dropped() {
         }
     }
     // Kept connections are used again; one may be needed before another is back.
-    assert!(one.connections() < 4, "{}", one.connections());
+    assert!(one.connections() < 10, "{}", one.connections());
 }
 
 #[tokio::test(flavor = "multi_thread")]
