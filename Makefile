@@ -29,7 +29,7 @@ dist: ## the program as it is shipped: optimised as a whole, and by a profile of
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/dist
 
 test: build-deps test-deps ## all tests, against real servers
-	$(CARGO) test --locked
+	$(CARGO) test --locked --package airside --package airside-allocator
 # Those that measure time need the machine for themselves, and the program as it is run.
 	$(CARGO) build --release --locked
 	AIRSIDE_PROGRAM=$(abspath $(AIRSIDE)) $(CARGO) test --locked --test it -- --ignored alone:: --test-threads=1

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: airside_allocator::Allocator = airside_allocator::Allocator;
 
 fn main() -> ExitCode {
     airside::cli::main()

@@ -12,7 +12,7 @@ struct Bare(SocketAddr);
 
 /// Airside's, so that allocators are not what is compared.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: airside_allocator::Allocator = airside_allocator::Allocator;
 
 #[async_trait]
 impl ProxyHttp for Bare {
