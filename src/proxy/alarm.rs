@@ -6,20 +6,20 @@
 
 use std::future::{Future, poll_fn};
 use std::os::fd::RawFd;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::slow;
 
-/// A request's alarm; clones are the same one.
+/// A request's alarm, or none, which never rings. Clones are the same one.
 #[derive(Debug, Clone)]
-pub struct Alarm(Arc<State>);
+pub struct Alarm(Option<Arc<State>>);
 
 /// What a request ran out of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,35 +54,42 @@ tokio::task_local! {
 }
 
 impl Alarm {
-    /// The alarm of the request that runs here. Outside of `guard` nobody looks at it.
+    /// The alarm of the request that runs here under `guard`; elsewhere none.
     pub fn current() -> Self {
-        CURRENT.try_with(Clone::clone).unwrap_or_default()
+        CURRENT.try_with(Clone::clone).unwrap_or(Self(None))
     }
 
-    /// Runs a request, which finds the alarm by `current`.
+    /// Runs a request, which finds an alarm of its own by `current`.
     pub async fn guard<T>(work: impl Future<Output = T>) -> T {
         let alarm = Self::default();
         let work = CURRENT.scope(alarm.clone(), work);
+        alarm.over(pin!(Self::timer()), work).await
+    }
+
+    /// A timer for `over`.
+    pub fn timer() -> Sleep {
+        sleep_until(*EPOCH + NEVER)
+    }
+
+    /// Runs a request under this alarm, which rings for nothing that was before. Requests that follow each other may
+    /// have one timer: it mostly stays set to what it was set to by one of the first.
+    pub async fn over<T>(&self, mut timer: Pin<&mut Sleep>, work: impl Future<Output = T>) -> T {
+        self.forget();
         let mut work = pin!(work);
-        let mut timer = pin!(sleep_until(*EPOCH));
-        // When the timer is set to go off, as far as it is.
-        let mut set = None;
         poll_fn(|context| {
             if let Poll::Ready(done) = work.as_mut().poll(context) {
                 return Poll::Ready(done);
             }
-            while let Some(due) = alarm.due() {
+            while let Some(due) = self.due() {
                 // A bound that moved on is met when the timer goes off: setting it anew each time would cost more.
-                if set.is_none_or(|set| due < set) {
+                if due < timer.deadline() || timer.is_elapsed() {
                     timer.as_mut().reset(due);
-                    set = Some(due);
                 }
                 if timer.as_mut().poll(context).is_pending() {
                     break;
                 }
-                set = None;
                 if Instant::now() >= due {
-                    alarm.ring();
+                    self.ring();
                 }
             }
             Poll::Pending
@@ -92,48 +99,58 @@ impl Alarm {
 
     /// The connection that the alarm cuts.
     pub fn watch(&self, connection: RawFd) {
-        self.0.connection.store(connection, Ordering::Relaxed);
+        if let Some(state) = &self.0 {
+            state.connection.store(connection, Ordering::Relaxed);
+        }
     }
 
     /// Rings at `at` for this bound, and no longer for the one before.
     pub fn set(&self, at: Instant, bound: Bound) {
         let due = at.saturating_duration_since(*EPOCH).as_micros() as u64;
-        self.0.bound.store(bound as u8, Ordering::Relaxed);
-        self.0.due.store(due.max(1), Ordering::Relaxed);
+        if let Some(state) = &self.0 {
+            state.bound.store(bound as u8, Ordering::Relaxed);
+            state.due.store(due.max(1), Ordering::Relaxed);
+        }
     }
 
     /// Nothing is due, for now.
     pub fn rest(&self) {
-        self.0.due.store(0, Ordering::Relaxed);
+        if let Some(state) = &self.0 {
+            state.due.store(0, Ordering::Relaxed);
+        }
     }
 
     /// Nothing is due, and the connection is another's.
     pub fn off(&self) {
         self.rest();
-        self.0.connection.store(-1, Ordering::Relaxed);
+        self.watch(-1);
     }
 
     /// The bound that it rang for, once.
     pub fn rang(&self) -> Option<Bound> {
-        Bound::of(self.0.rang.load(Ordering::Relaxed))
+        let state = self.0.as_ref()?;
+        Bound::of(state.rang.load(Ordering::Relaxed))
     }
 
     /// A new attempt: what it rang for is over.
     pub fn forget(&self) {
         self.off();
-        self.0.rang.store(0, Ordering::Relaxed);
+        if let Some(state) = &self.0 {
+            state.rang.store(0, Ordering::Relaxed);
+        }
     }
 
     fn due(&self) -> Option<Instant> {
-        match self.0.due.load(Ordering::Relaxed) {
+        match self.0.as_ref()?.due.load(Ordering::Relaxed) {
             0 => None,
             due => Some(*EPOCH + Duration::from_micros(due)),
         }
     }
 
     fn ring(&self) {
-        let connection = self.0.connection.load(Ordering::Relaxed);
-        let bound = self.0.bound.load(Ordering::Relaxed);
+        let Some(state) = &self.0 else { return };
+        let connection = state.connection.load(Ordering::Relaxed);
+        let bound = state.bound.load(Ordering::Relaxed);
         if connection < 0 {
             return self.rest();
         }
@@ -141,7 +158,7 @@ impl Alarm {
             // It is the client that does not read.
             return self.set(Instant::now() + AGAIN, Bound::Idle);
         }
-        self.0.rang.store(bound, Ordering::Relaxed);
+        state.rang.store(bound, Ordering::Relaxed);
         self.rest();
         // An error says that it is closed already.
         let _ = shutdown(connection, Shutdown::Both);
@@ -149,13 +166,14 @@ impl Alarm {
 }
 
 impl Default for Alarm {
+    /// One that is off.
     fn default() -> Self {
-        Self(Arc::new(State {
+        Self(Some(Arc::new(State {
             due: AtomicU64::new(0),
             bound: AtomicU8::new(0),
             rang: AtomicU8::new(0),
             connection: AtomicI32::new(-1),
-        }))
+        })))
     }
 }
 
@@ -192,6 +210,8 @@ fn has_unread(connection: RawFd) -> bool {
 /// Before any alarm: what they count from, so that none has to ask for the time when it is made.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// Of a timer that is not set.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// When to look again at a client that does not read.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -260,6 +280,37 @@ mod tests {
             assert_eq!(alarm.rang(), Some(Bound::Route));
         })
         .await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_follow_each_other_have_one_timer_and_each_its_own_bounds() {
+        let (mut ours, _theirs) = pair();
+        let (alarm, mut timer) = (Alarm::default(), pin!(Alarm::timer()));
+        let within = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let wait = |seconds| sleep(Duration::from_secs(seconds));
+        for (bound, taken) in [(30, 1), (5, 4), (60, 59), (5, 0), (9, 8)] {
+            let request = async {
+                assert_eq!(alarm.rang(), None);
+                alarm.watch(ours.as_raw_fd());
+                alarm.set(within(bound), Bound::Total);
+                wait(taken).await;
+                assert_eq!(alarm.rang(), None, "{bound}");
+            };
+            alarm.over(timer.as_mut(), request).await;
+            // What was due of it is not due of the next one, or while there is none.
+            alarm.over(timer.as_mut(), wait(20)).await;
+        }
+        let late = async {
+            alarm.watch(ours.as_raw_fd());
+            alarm.set(within(2), Bound::Route);
+            wait(3).await;
+            assert_eq!(alarm.rang(), Some(Bound::Route));
+        };
+        alarm.over(timer.as_mut(), late).await;
+        assert_eq!(ours.read(&mut [0]).unwrap(), 0);
+        alarm
+            .over(timer.as_mut(), async { assert_eq!(alarm.rang(), None) })
+            .await;
     }
 
     #[tokio::test(start_paused = true)]

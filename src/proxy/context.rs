@@ -113,12 +113,8 @@ pub enum Id {
 
 impl Context {
     pub fn new(plan: Arc<Plan>, in_flight: InFlight) -> Self {
-        let line = Line::current();
-        if let Some(line) = &line {
-            line.set(Phase::Body);
-        }
         Self {
-            line,
+            line: None,
             window: None,
             plan,
             started: Instant::now(),
@@ -162,6 +158,13 @@ impl Context {
             reason: "",
             _in_flight: in_flight,
         }
+    }
+
+    /// The request came by this connection, and has it for itself.
+    pub fn came_by(&mut self, line: Arc<Line>) {
+        line.set(Phase::Body);
+        self.alarm = line.alarm.clone();
+        self.line = Some(line);
     }
 
     /// The route is found: from now on the request is one of its own.

@@ -1,5 +1,6 @@
 //! The phases of a request, in Pingora's order.
 
+use std::any::Any;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use super::at_once::at_once;
 use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
+use super::line::Line;
 use super::traffic::Traffic;
 use super::{
     answer, arrival, attempt, decision, denial, failure, forward, head, record, slow, spans,
@@ -66,6 +68,18 @@ impl ProxyHttp for Gateway {
 
     fn new_ctx(&self) -> Self::CTX {
         Box::new(Context::new(self.plan.load_full(), self.traffic.enter()))
+    }
+
+    /// What the connection hands to each of its requests; of HTTP/2, whose connections have many at once, nothing.
+    fn on_connection_reuse(
+        &self,
+        _: &mut Session,
+        context: &mut Self::CTX,
+        given: Box<dyn Any + Send + Sync>,
+    ) {
+        if let Ok(line) = given.downcast::<Arc<Line>>() {
+            context.came_by(*line);
+        }
     }
 
     /// The default adds a compression module, switched off, that costs an allocation a request.

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Context;
 
 use bytes::Bytes;
+use pingora::protocols::http::ServerSession;
 
+use super::alarm::Alarm;
 use super::unheard::Unheard;
 use crate::base::trailers::{Found, Malformed};
 use crate::upstream::Gate;
@@ -16,6 +18,8 @@ use crate::upstream::Gate;
 #[derive(Debug, Default)]
 pub struct Line {
     phase: AtomicU8,
+    /// Of the request that it is at.
+    pub alarm: Alarm,
     unheard: Mutex<Option<Unheard>>,
     has_word: AtomicBool,
     /// Of the tunnel that the connection has become.
@@ -45,25 +49,15 @@ pub enum Phase {
     Tunnel,
 }
 
-tokio::task_local! {
-    /// The connection of the request that the task is at.
-    static CURRENT: Arc<Line>;
-}
-
 impl Line {
-    /// Runs one request of this connection, whose phases find it by `current`.
-    pub async fn guard<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
+    /// The next request of this connection begins, whose phases get the line with it.
+    pub fn begin(self: &Arc<Self>, session: &mut ServerSession) {
         self.set(Phase::Fresh);
         if self.follows_answer() {
             self.follows_answer.store(false, Ordering::Relaxed);
             drop(self.take_end());
         }
-        CURRENT.scope(self.clone(), work).await
-    }
-
-    /// The connection of the request that runs here; `None` where that is a stream of HTTP/2.
-    pub fn current() -> Option<Arc<Self>> {
-        CURRENT.try_with(Clone::clone).ok()
+        session.set_connection_user_context(Some(Box::new(self.clone())));
     }
 
     pub fn phase(&self) -> Phase {

@@ -1,6 +1,7 @@
 //! Connections of HTTP/1: one request after the other, each under its alarm, and none without an entry in the log.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerApp;
@@ -34,9 +35,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http<A> {
         let mut session = ServerSession::new_http1(Box::new(watched));
         // Without a time of Pingora's: ours hold.
         session.set_keepalive((!*shutdown.borrow()).then_some(0));
+        let mut timer = pin!(Alarm::timer());
         loop {
-            let work = Alarm::guard(self.proxy.process_new_http(session, shutdown));
-            let reused = caught(line.guard(work)).await;
+            line.begin(&mut session);
+            let work = self.proxy.process_new_http(session, shutdown);
+            let reused = caught(line.alarm.over(timer.as_mut(), work)).await;
             let word = line.take_word();
             if reused.is_err() {
                 self.crowd.panics.add(1);

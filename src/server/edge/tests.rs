@@ -36,7 +36,8 @@ impl HttpServerApp for Panics {
             session.finish().await.ok()?;
             return None;
         }
-        if let Some(line) = Line::current() {
+        let line = session.take_connection_user_context();
+        if let Some(line) = line.and_then(|line| line.downcast::<Arc<Line>>().ok()) {
             line.set(Phase::Answering);
         }
         if !self.after.is_empty() {
