@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 use super::crowd::Crowd;
 use super::door::{Door, Doors};
+use super::ebb::Ebb;
 use super::opening::{OpeningError, begins_as_http2, take_proxy_header};
 use super::proxy::Proxy;
 use crate::base::net;
@@ -38,6 +39,7 @@ mod watched;
 /// Takes the edge's connections.
 pub struct Edge {
     doors: Arc<Doors>,
+    ebb: Ebb,
     http: Arc<Http<Proxy>>,
 }
 
@@ -63,6 +65,7 @@ impl Edge {
         plan: Arc<ArcSwap<Plan>>,
         crowd: Arc<Crowd>,
         ledger: Ledger,
+        ebb: Ebb,
     ) -> Self {
         let http = Http {
             proxy,
@@ -73,6 +76,7 @@ impl Edge {
         Self {
             http: Arc::new(http),
             doors,
+            ebb,
         }
     }
 
@@ -125,6 +129,7 @@ impl ServerApp for Edge {
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
+        self.ebb.begin();
         let door = self.doors.of(&*stream)?;
         let accepted = Instant::now();
         match self.open(stream, door).await {

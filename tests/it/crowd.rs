@@ -137,6 +137,27 @@ listeners: [{ address: "{gateway}" }, { address: "{tls}", tls: { certificates: [
 }
 
 #[test]
+fn when_a_crowd_has_gone_its_memory_is_the_systems_again_though_nobody_comes() {
+    install_crypto();
+    let (authority, origin) = (Authority::new("ca"), Origin::start());
+    let top = r#"server: { limits: { connections: 2000, connections_per_ip: 2000 } }
+listeners: [{ address: "{gateway}", tls: { certificates: [{ cert: one.pem, key: one.key }] } }]"#;
+    let set_up = with_top(top, ROUTES).origin(&origin);
+    authority.sign(&["one.test"]).write(set_up.folder(), "one");
+    let mut airside = set_up.start();
+    let id = airside.daemon().id();
+    let connect = || authority.hello("one.test").connect(airside.address());
+    drop((0..20).map(|_| connect()).collect::<Vec<_>>());
+    let before = memory(id);
+    let crowd: Vec<_> = (0..1_200).map(|_| connect().expect("a place")).collect();
+    let full = memory(id);
+    drop(crowd);
+    println!("{before:.1} MiB, {full:.1} with all of them");
+    assert!(full > before + 48.0, "{before:.1} {full:.1}");
+    wait_for("memory to be given back", || memory(id) < before + 26.0);
+}
+
+#[test]
 fn connections_that_shake_hands_for_tls_have_their_place_too() {
     install_crypto();
     let (authority, origin) = (Authority::new("ca"), Origin::start());
