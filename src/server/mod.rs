@@ -374,6 +374,8 @@ impl Assembly {
     fn server_conf(&self) -> ServerConf {
         ServerConf {
             threads: self.threads(),
+            // One worker has nobody to take tasks from, and a scheduler that does not look for them is cheaper.
+            work_stealing: self.threads() > 1,
             // A pool smaller than the concurrency costs a connection a request.
             upstream_keepalive_pool_size: files::kept(&self.config),
             // Ours are bounded by `retry.attempts`, and by `MOST_STALE` in `proxy/attempt.rs`.
