@@ -6,15 +6,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use nix::unistd::Pid;
 use pingora::server::configuration::{Opt, ServerConf};
 use pingora::server::{RunArgs, Server};
 use pingora::services::background::background_service;
 use pingora::services::listening::Service;
 
-use crate::admin::{self, Parts, Readiness};
 use crate::base::clock::Clock;
 use crate::base::networks::Networks;
 use crate::base::report::Report;
@@ -28,6 +25,7 @@ use crate::telemetry::denials::Denials;
 use crate::token::{Issuer, Keeper};
 use crate::upstream::Registry;
 
+mod apps;
 mod axum_app;
 mod calm;
 mod crowd;
@@ -61,7 +59,6 @@ use ebb::Ebb;
 use edge::Edge;
 use handover::{Handover, RunDir};
 use leave::Leave;
-use metrics::Metrics;
 use reload::{Follows, Reload};
 use sockets::{Inherited, Opened, Sockets};
 use upkeep::Upkeep;
@@ -244,7 +241,8 @@ impl Assembly {
         let mut server = Server::new_with_opt_and_conf(opt, self.server_conf());
         // The sockets of a predecessor come first; the listeners wait for them.
         let taken = server.bootstrap_as_a_service();
-        let mut addresses: Vec<_> = self.apps.iter().map(|app| app.address).collect();
+        let own: Vec<_> = self.apps.iter().map(|app| app.address).collect();
+        let mut addresses = own.clone();
         let edge = self.config.listeners().iter();
         addresses.extend(edge.map(|listener| listener.address.value));
         let inherited = Inherited::new(sockets.clone(), addresses.clone());
@@ -268,7 +266,10 @@ impl Assembly {
         self.doors.add_to(&mut edge);
         renewal::start(self.doors.acceptors(), self.clock.clone());
         edge.threads = Some(self.threads());
-        server.add_service(edge).add_dependency(&inherited);
+        // What the edge passes to identity must find it listening.
+        let own = server.add_boxed_service(Box::new(Opened::new(sockets.clone(), own, || ())));
+        own.add_dependency(&inherited);
+        server.add_service(edge).add_dependency(&own);
         let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);
         server.add_service(background_service("upstreams", upkeep));
         for app in self.apps {
@@ -282,86 +283,12 @@ impl Assembly {
             manager::tell_ready();
             ready();
         });
-        server.add_service(opened).add_dependency(&inherited);
+        let opened = server.add_boxed_service(Box::new(opened));
+        opened.add_dependency(&inherited);
         server.run(RunArgs {
             shutdown_signal: Box::new(orders),
         });
         Ok(())
-    }
-
-    fn add_own_apps(&mut self) {
-        let mut readiness = Readiness::default();
-        let traffic = self.traffic.clone();
-        readiness.add(
-            "gateway",
-            Arc::new(move || {
-                let leaving = traffic.is_draining();
-                Box::pin(async move {
-                    if leaving {
-                        Err("leaving".to_owned())
-                    } else {
-                        Ok(())
-                    }
-                })
-            }),
-        );
-        let plan = self.plan.clone();
-        readiness.add_several(Arc::new(move || {
-            let plan = plan.load();
-            let issuers = plan.issuers.iter();
-            let missing = issuers.filter_map(|(issuer, _)| {
-                let why = issuer.ready().err()?;
-                Some((format!("issuers.{}", issuer.name()), why))
-            });
-            missing.collect()
-        }));
-        self.keeper.begin(&self.plan.load().issuers);
-        readiness.add("upstreams", upkeep::readiness(self.upstreams.clone()));
-        if let (Some(identity), Some(config)) = (&self.identity, self.config.identity.given()) {
-            let (address, router) = (config.listen.value, identity.router(self.proxies.clone()));
-            let checked = identity.clone();
-            readiness.add(
-                "identity",
-                Arc::new(move || {
-                    let identity = checked.clone();
-                    Box::pin(async move { identity.ready().await })
-                }),
-            );
-            identity.start_upkeep();
-            // Not every request comes through the edge.
-            let traffic = self.traffic.clone();
-            let counted = from_fn(move |request: Request, next: Next| {
-                let in_flight = traffic.enter();
-                async move {
-                    let response = next.run(request).await;
-                    drop(in_flight);
-                    response
-                }
-            });
-            self.add("identity", address, router.layer(counted));
-        }
-        if let Some(config) = self.config.admin.given() {
-            let metrics = Metrics {
-                plan: self.plan.clone(),
-                reload: self.reload.clone(),
-                access_log: self.access_log.clone(),
-                identity: self.identity.clone(),
-                clock: self.clock.clone(),
-                crowd: self.crowd.clone(),
-            };
-            let token = config.token.as_ref().map(|token| token.value.0.clone());
-            let router = admin::router(Parts {
-                readiness,
-                plan: self.plan.clone(),
-                clock: self.clock.clone(),
-                reloads: self.reload.clone(),
-                denials: self.denials.clone(),
-                metrics: Arc::new(move || metrics.text()),
-                token,
-            });
-            let address = config.listen.value;
-            self.add("admin", address, router);
-        }
     }
 
     fn threads(&self) -> usize {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::{ListenFds, ShutdownWatch};
-use pingora::services::{Service, ServiceReadyNotifier, ServiceWithDependents};
+use pingora::services::{ServiceReadyNotifier, ServiceWithDependents};
 
 use super::preflight;
 
@@ -104,8 +104,14 @@ impl Opened {
 }
 
 #[async_trait]
-impl Service for Opened {
-    async fn start_service(&mut self, _: Option<ListenFds>, mut shutdown: ShutdownWatch, _: usize) {
+impl ServiceWithDependents for Opened {
+    async fn start_service(
+        &mut self,
+        _: Option<ListenFds>,
+        mut shutdown: ShutdownWatch,
+        _: usize,
+        dependents: ServiceReadyNotifier,
+    ) {
         while !self
             .addresses
             .iter()
@@ -113,6 +119,7 @@ impl Service for Opened {
         {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        dependents.notify_ready();
         let ready = self
             .ready
             .lock()

@@ -1,7 +1,7 @@
 //! A start that fails does so early, and says which key at which line is the cause, and what is wrong with what.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
@@ -135,4 +135,24 @@ fn a_database_that_cannot_be_reached_is_said_and_tried_again_while_the_edge_serv
         airside.stderr().contains("trying again") && airside.stderr().contains("database")
     });
     assert!(!airside.stderr().contains("hunter2"));
+}
+
+#[test]
+fn what_the_edge_needs_is_listened_on_before_the_edge() {
+    for _ in 0..25 {
+        let (gateway, identity) = (port::free(), port::free());
+        let folder = tempfile::tempdir().unwrap();
+        let more = "identity: { listen: \"{identity}\", store: \"sqlite::memory:\", keys: \"{folder}/keys\" }";
+        let set_up = with(more)
+            .set("gateway", gateway)
+            .set("identity", identity)
+            .set("folder", folder.path().display());
+        let starting = std::thread::spawn(move || set_up.start());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(gateway).is_err() {
+            assert!(Instant::now() < deadline, "it did not start");
+        }
+        TcpStream::connect(identity).expect("identity listens already");
+        drop(starting.join().unwrap());
+    }
 }
