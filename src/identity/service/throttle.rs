@@ -76,10 +76,10 @@ impl Service {
         aim: Option<Aim>,
         client: IpAddr,
     ) -> Result<Admission, Refused> {
-        let place = self.passwords.enter()?;
+        let mut place = self.passwords.enter()?;
         let rules = self.throttle.rules;
         if rules.are_off() {
-            return Ok(Admission::Granted(self.reservation(place, None)));
+            return Ok(Admission::Granted(self.reservation(place)));
         }
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -90,15 +90,26 @@ impl Service {
                 at: self.clock.unix_millis(),
                 rules,
             };
-            match self.store.reserve_attempt(attempt).await? {
-                Reserved::Granted(ticket) => {
-                    return Ok(Admission::Granted(self.reservation(place, Some(ticket))));
+            let mut reservation = self.reservation(place);
+            // Not dropped with the request: a client that leaves now has its attempt given back, once it is counted.
+            let reserving = tokio::spawn(async move {
+                let reserved = reservation.store.reserve_attempt(attempt).await;
+                if let Ok(Reserved::Granted(ticket)) = &reserved {
+                    reservation.hold(*ticket);
                 }
-                Reserved::AccountDelayed(millis) => return Ok(Admission::Delayed(place, millis)),
+                (reserved, reservation)
+            });
+            let (reserved, mut reservation) = reserving.await.map_err(|_| Refused::Internal)?;
+            match reserved? {
+                Reserved::Granted(_) => return Ok(Admission::Granted(reservation)),
+                Reserved::AccountDelayed(millis) => {
+                    return Ok(Admission::Delayed(reservation.place()?, millis));
+                }
                 Reserved::AddressSpent(millis) => return Err(Refused::RateLimited(millis)),
                 // An end that another gateway notes tells nobody here, hence the second look.
                 Reserved::Pending => drop(timeout(SECOND_LOOK, ended).await),
             }
+            place = reservation.place()?;
         }
         Err(Refused::Busy)
     }
@@ -109,10 +120,13 @@ impl Service {
         mut reservation: Reservation,
         outcome: Outcome,
     ) -> Result<(), Refused> {
-        if let Some(ticket) = reservation.ticket {
-            let at = self.clock.unix_millis();
-            self.store.settle_attempt(ticket, outcome, at).await?;
-            reservation.ticket = None;
+        if let Some(ticket) = reservation.ticket.take() {
+            let (store, at) = (Arc::clone(&self.store), self.clock.unix_millis());
+            // Not dropped with the request, and never done twice: that would end the attempt of somebody else. One
+            // that fails to be noted counts as failed before long.
+            let settling =
+                tokio::spawn(async move { store.settle_attempt(ticket, outcome, at).await });
+            settling.await.map_err(|_| Refused::Internal)??;
         }
         self.throttle.ended.notify_waiters();
         Ok(())
@@ -141,11 +155,12 @@ impl Service {
         Ok(())
     }
 
-    fn reservation(&self, place: Place, ticket: Option<Ticket>) -> Reservation {
+    /// A reservation of nothing yet.
+    fn reservation(&self, place: Place) -> Reservation {
         Reservation {
             begun: Arc::default(),
             place: Some(place),
-            ticket: ticket.filter(|ticket| !ticket.is_blank()),
+            ticket: None,
             store: Arc::clone(&self.store),
             clock: self.clock.clone(),
         }
@@ -153,6 +168,11 @@ impl Service {
 }
 
 impl Reservation {
+    /// Where the ticket is for nothing that is counted, there is nothing to give back.
+    fn hold(&mut self, ticket: Ticket) {
+        self.ticket = Some(ticket).filter(|ticket| !ticket.is_blank());
+    }
+
     /// The place that it came with; once.
     pub(super) fn place(&mut self) -> Result<Place, Refused> {
         self.place.take().ok_or(Refused::Internal)
@@ -193,3 +213,6 @@ const STEP: Duration = Duration::from_millis(10);
 /// How long an attempt waits for others of its account.
 const PATIENCE: Duration = Duration::from_secs(10);
 const SECOND_LOOK: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

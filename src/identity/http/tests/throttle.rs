@@ -257,6 +257,25 @@ async fn what_was_never_hashed_is_given_back() {
 }
 
 #[tokio::test]
+async fn whoever_hangs_up_while_the_attempt_is_counted_is_given_it_back_too() {
+    let site = site_with("throttle: { account_failures: 1 }\npassword: { workers: 1, queue: 99 }");
+    site.sign_up("ann@example.com").await;
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let blocking = site.identity.service().passwords.occupy(wait);
+    for step in 0..40 {
+        let patience = std::time::Duration::from_micros(25 * step);
+        let left = site.from(HOME, "ann@example.com", "wrong horse");
+        assert!(tokio::time::timeout(patience, left).await.is_err());
+    }
+    drop(release);
+    blocking.await.unwrap();
+    // Where one of them still counted, this one would have to wait for its end.
+    let answer = site.from(HOME, "ann@example.com", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(site.checks(), 1);
+}
+
+#[tokio::test]
 async fn a_throttle_that_is_switched_off_leaves_no_trace() {
     let off = "throttle: { account_failures: 0, ip_per_minute: 0 }";
     let site = site_with(off);
