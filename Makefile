@@ -91,7 +91,7 @@ bench-scale: build count-deps ## what a request costs with more routes and more 
 soak: build bench-deps ## a mixed load while everything changes: is memory flat, is every answer explained? (MINUTES=30)
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/soak/soak.py $(AIRSIDE) --minutes $(MINUTES) --out $(CARGO_TARGET_DIR)/soak
 
-figures: build bench-deps ## what is reached of docs/RELIABILITY.md's figures (six minutes; FIGURES=… for some)
+figures: build bench-deps ## what is reached of docs/RELIABILITY.md's figures (eight minutes; FIGURES=… for some)
 	$(CARGO) build --release --locked --package bench-programs
 	$(CARGO_TARGET_DIR)/bench-tools/bin/python benches/figures/figures.py $(AIRSIDE) \
 		--bare $(CARGO_TARGET_DIR)/release/bare \

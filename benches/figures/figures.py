@@ -18,6 +18,7 @@ sys.path[:0] = [str(HERE.parent / "soak"), str(HERE.parent / "load")]
 
 import crowds
 import loads
+import slowly
 from scene import Gateway, upstream
 
 # The name, what measures it, and whether requests are logged: the log of some minutes of wrk is large.
@@ -28,6 +29,7 @@ FIGURES = [
     ("ledger", loads.ledger, True),
     ("idle", crowds.idle, False),
     ("slow", crowds.slow, False),
+    ("slowhttptest", slowly.slowly, False),
     ("restart", crowds.restart, False),
 ]
 
