@@ -12,6 +12,7 @@ pub mod reply;
 pub mod report;
 pub mod secret;
 pub mod template;
+pub mod timer;
 pub mod trace;
 pub mod trace_state;
 pub mod trailers;

@@ -6,16 +6,17 @@
 
 use std::future::{Future, poll_fn};
 use std::os::fd::RawFd;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, Shutdown, recv, shutdown};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::slow;
+use crate::base::timer::Timer;
 
 /// A request's alarm, or none, which never rings. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -63,17 +64,12 @@ impl Alarm {
     pub async fn guard<T>(work: impl Future<Output = T>) -> T {
         let alarm = Self::default();
         let work = CURRENT.scope(alarm.clone(), work);
-        alarm.over(pin!(Self::timer()), work).await
-    }
-
-    /// A timer for `over`.
-    pub fn timer() -> Sleep {
-        sleep_until(*EPOCH + NEVER)
+        alarm.over(&mut Timer::new(), work).await
     }
 
     /// Runs a request under this alarm, which rings for nothing that was before. Requests that follow each other may
     /// have one timer: it mostly stays set to what it was set to by one of the first.
-    pub async fn over<T>(&self, mut timer: Pin<&mut Sleep>, work: impl Future<Output = T>) -> T {
+    pub async fn over<T>(&self, timer: &mut Timer, work: impl Future<Output = T>) -> T {
         self.forget();
         let mut work = pin!(work);
         poll_fn(|context| {
@@ -81,16 +77,10 @@ impl Alarm {
                 return Poll::Ready(done);
             }
             while let Some(due) = self.due() {
-                // A bound that moved on is met when the timer goes off: setting it anew each time would cost more.
-                if due < timer.deadline() || timer.is_elapsed() {
-                    timer.as_mut().reset(due);
-                }
-                if timer.as_mut().poll(context).is_pending() {
+                if !timer.is_over(due, context) {
                     break;
                 }
-                if Instant::now() >= due {
-                    self.ring();
-                }
+                self.ring();
             }
             Poll::Pending
         })
@@ -210,8 +200,6 @@ fn has_unread(connection: RawFd) -> bool {
 /// Before any alarm: what they count from, so that none has to ask for the time when it is made.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// Of a timer that is not set.
-const NEVER: Duration = Duration::from_secs(365 * 86_400);
 /// When to look again at a client that does not read.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -285,7 +273,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn requests_that_follow_each_other_have_one_timer_and_each_its_own_bounds() {
         let (mut ours, _theirs) = pair();
-        let (alarm, mut timer) = (Alarm::default(), pin!(Alarm::timer()));
+        let (alarm, mut timer) = (Alarm::default(), Timer::new());
         let within = |seconds| Instant::now() + Duration::from_secs(seconds);
         let wait = |seconds| sleep(Duration::from_secs(seconds));
         for (bound, taken) in [(30, 1), (5, 4), (60, 59), (5, 0), (9, 8)] {
@@ -296,9 +284,9 @@ mod tests {
                 wait(taken).await;
                 assert_eq!(alarm.rang(), None, "{bound}");
             };
-            alarm.over(timer.as_mut(), request).await;
+            alarm.over(&mut timer, request).await;
             // What was due of it is not due of the next one, or while there is none.
-            alarm.over(timer.as_mut(), wait(20)).await;
+            alarm.over(&mut timer, wait(20)).await;
         }
         let late = async {
             alarm.watch(ours.as_raw_fd());
@@ -306,10 +294,10 @@ mod tests {
             wait(3).await;
             assert_eq!(alarm.rang(), Some(Bound::Route));
         };
-        alarm.over(timer.as_mut(), late).await;
+        alarm.over(&mut timer, late).await;
         assert_eq!(ours.read(&mut [0]).unwrap(), 0);
         alarm
-            .over(timer.as_mut(), async { assert_eq!(alarm.rang(), None) })
+            .over(&mut timer, async { assert_eq!(alarm.rang(), None) })
             .await;
     }
 

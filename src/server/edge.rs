@@ -32,7 +32,6 @@ pub mod frames;
 mod http1;
 mod http2;
 mod one;
-mod timer;
 mod two;
 mod watched;
 

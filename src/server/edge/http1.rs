@@ -1,7 +1,6 @@
 //! Connections of HTTP/1: one request after the other, each under its alarm, and none without an entry in the log.
 
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::Arc;
 
 use pingora::apps::HttpServerApp;
@@ -13,7 +12,8 @@ use tokio::time::Instant;
 use super::watched::{Speaks, Watched};
 use super::{Http, caught, one::One};
 use crate::base::reply::Refusal;
-use crate::proxy::{Alarm, Line, Unheard};
+use crate::base::timer::Timer;
+use crate::proxy::{Line, Unheard};
 
 impl<A: HttpServerApp + Send + Sync + 'static> Http<A> {
     /// Serves a connection, which was `opened` at that time, until it ends.
@@ -35,11 +35,11 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http<A> {
         let mut session = ServerSession::new_http1(Box::new(watched));
         // Without a time of Pingora's: ours hold.
         session.set_keepalive((!*shutdown.borrow()).then_some(0));
-        let mut timer = pin!(Alarm::timer());
+        let mut timer = Timer::new();
         loop {
             line.begin(&mut session);
             let work = self.proxy.process_new_http(session, shutdown);
-            let reused = caught(line.alarm.over(timer.as_mut(), work)).await;
+            let reused = caught(line.alarm.over(&mut timer, work)).await;
             let word = line.take_word();
             if reused.is_err() {
                 self.crowd.panics.add(1);

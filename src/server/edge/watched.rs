@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::farewell;
 use super::one::{One, Wait};
-use super::timer::Timer;
 use super::two::Two;
+use crate::base::timer::Timer;
 use crate::plan::Patience;
 use crate::proxy::Phase;
 use crate::server::crowd::Crowd;
