@@ -65,6 +65,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
     }
     context.attempts += 1;
     context.alarm.forget();
+    context.is_reused = false;
     context.stage = Stage::Sending;
     context.failed = false;
     context.body_bytes = 0;
@@ -91,11 +92,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
             context.gate = Some(gate);
             peer
         }
-        // Connections of HTTP/2 are made in Pingora's own way.
-        false if context.passage.follows() && !cluster.settings.transport.shares() => {
-            cluster.followed(&lease.endpoint, left)
-        }
-        false => cluster.peer(&lease.endpoint, left),
+        false => cluster.kept(&lease.endpoint, left),
     };
     context.server = Some(lease.endpoint.name.clone());
     context.tried.push(lease.endpoint.address);
@@ -225,7 +222,7 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
     note(context, error, now);
     // A reset that came before the request was written is a failed write, which Pingora does not tell from others.
     let closed = error.retry == RetryType::ReusedOnly || *error.etype() == WriteError;
-    let stale = closed && reused;
+    let stale = closed && (reused || context.is_reused);
     error.set_retry(false);
     let begun = session.response_written().is_some();
     let on = match (context.bound, error.esource(), error.etype()) {

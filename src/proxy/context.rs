@@ -72,6 +72,8 @@ pub struct Context {
     /// What of trailers may pass, and the attempt's connection where they are looked for.
     pub passage: Passage,
     pub link: Option<Arc<Link>>,
+    /// Was the attempt's connection used before? Pingora does not know it of those that are not from its own pool.
+    pub is_reused: bool,
     /// The server of the last attempt.
     pub server: Option<Arc<str>>,
     pub attempts: u32,
@@ -146,6 +148,7 @@ impl Context {
             gate: None,
             passage: Passage::default(),
             link: None,
+            is_reused: false,
             server: None,
             attempts: 0,
             interims: 0,

@@ -38,8 +38,8 @@ pub struct Passage {
 pub const BAD_TRAILERS: ErrorType = ErrorType::new("BadTrailers");
 
 impl Passage {
-    /// Does the request need a connection whose bytes are followed, where its server speaks HTTP/1?
-    pub fn follows(self) -> bool {
+    /// Are the connection's bytes followed, where its server speaks HTTP/1?
+    fn follows(self) -> bool {
         self.request || self.answer
     }
 }
@@ -58,19 +58,18 @@ pub fn begin(header: &RequestHeader, context: &mut Context) {
 /// An attempt has a connection.
 pub fn connected(digest: Option<&Digest>, context: &mut Context) {
     context.link = None;
+    let Some(link) = Link::of(digest) else { return };
+    context.is_reused = link.is_reused();
     let Passage {
         request, answer, ..
     } = context.passage;
-    if context.gate.is_none() && !context.passage.follows() {
-        return;
-    }
-    let Some(link) = Link::of(digest) else { return };
     match &context.gate {
         Some(gate) => link.tunnel(gate.clone()),
-        None => {
+        None if context.passage.follows() => {
             link.begin(Follow { request, answer });
             context.link = Some(link.clone());
         }
+        None => link.pass(),
     }
 }
 

@@ -23,7 +23,7 @@ use crate::proxy::{Gateway, Ledger, Traffic};
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::denials::Denials;
 use crate::token::{Issuer, Keeper};
-use crate::upstream::Registry;
+use crate::upstream::{Registry, Shelves};
 
 mod apps;
 mod axum_app;
@@ -256,7 +256,9 @@ impl Assembly {
             self.access_log.clone(),
             self.denials.clone(),
         );
-        let proxy = proxy::make(&server.configuration, gateway).map_err(StartError::Proxy)?;
+        let shelves = Arc::new(Shelves::new(self.threads(), files::kept(&self.config)));
+        let proxy = proxy::make(&server.configuration, gateway, shelves.clone());
+        let proxy = proxy.map_err(StartError::Proxy)?;
         let (doors, plan, crowd) = (self.doors.clone(), self.plan.clone(), self.crowd.clone());
         let ledger = Ledger::new(plan.clone(), self.access_log.clone(), self.clock.clone());
         let ebb = Ebb::new(self.traffic.clone(), self.threads());
@@ -270,7 +272,7 @@ impl Assembly {
         let own = server.add_boxed_service(Box::new(Opened::new(sockets.clone(), own, || ())));
         own.add_dependency(&inherited);
         server.add_service(edge).add_dependency(&own);
-        let upkeep = Upkeep::new(self.upstreams, self.clock, self.names);
+        let upkeep = Upkeep::new(self.upstreams, shelves, self.clock, self.names);
         server.add_service(background_service("upstreams", upkeep));
         for app in self.apps {
             let mut service = Service::new(app.name, AxumApp::new(app.router));

@@ -17,20 +17,24 @@ use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 
 use crate::proxy::Gateway;
-use crate::upstream::Connector;
+use crate::upstream::{Connector, Shelves};
 
 /// What the edge's connections are given to.
 pub type Proxy = HttpProxy<Gateway, Connector>;
 
 /// Makes the proxy. Errors: of the loopback connection that it takes.
-pub fn make(conf: &Arc<ServerConf>, gateway: Gateway) -> io::Result<Arc<Proxy>> {
+pub fn make(
+    conf: &Arc<ServerConf>,
+    gateway: Gateway,
+    shelves: Arc<Shelves>,
+) -> io::Result<Arc<Proxy>> {
     let (tell, told) = oneshot::channel();
     let tell = Mutex::new(Some(tell));
     let mut options = HttpServerOptions::default();
     options.force_custom = true;
     let mut service = ProxyServiceBuilder::new(conf, gateway)
         .custom(
-            Connector::new(conf),
+            Connector::new(conf, shelves),
             Arc::new(move |proxy, _, _| {
                 let tell = tell.lock().unwrap_or_else(PoisonError::into_inner).take();
                 // Nobody else is told, and nobody waits who is not there.

@@ -1,4 +1,5 @@
-//! What goes on around upstreams beside requests, as a service of Pingora's: probes, and names that DNS resolves.
+//! What goes on around upstreams beside requests, as a service of Pingora's: probes, names that DNS resolves, and
+//! connections that nobody uses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,20 +10,27 @@ use pingora::services::background::BackgroundService;
 
 use crate::admin::Check;
 use crate::base::clock::Clock;
-use crate::upstream::Registry;
 use crate::upstream::names::Names;
+use crate::upstream::{Registry, Shelves};
 
 pub struct Upkeep {
     upstreams: Arc<Registry>,
+    shelves: Arc<Shelves>,
     clock: Clock,
     /// In place of the system's DNS servers.
     server: Option<SocketAddr>,
 }
 
 impl Upkeep {
-    pub fn new(upstreams: Arc<Registry>, clock: Clock, server: Option<SocketAddr>) -> Self {
+    pub fn new(
+        upstreams: Arc<Registry>,
+        shelves: Arc<Shelves>,
+        clock: Clock,
+        server: Option<SocketAddr>,
+    ) -> Self {
         Self {
             upstreams,
+            shelves,
             clock,
             server,
         }
@@ -35,6 +43,7 @@ impl BackgroundService for Upkeep {
         let names = Names::new(self.server);
         tokio::select! {
             () = self.upstreams.watch(self.clock.clone(), names) => {}
+            () = self.shelves.sweep() => {}
             _ = shutdown.changed() => {}
         }
     }

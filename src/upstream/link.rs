@@ -1,8 +1,8 @@
-//! Between a request and the connection that it goes over, where that is followed: what is to be followed on it, the
-//! trailers that go out on it, and those that came.
+//! Between a request and the connection of HTTP/1 that it goes over: was it used before, what is to be followed on it,
+//! the trailers that go out on it, and those that came.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -14,8 +14,10 @@ use crate::base::trailers::{Found, Malformed};
 /// One connection's. Requests that use it come one after the other.
 #[derive(Default)]
 pub struct Link {
-    /// What is followed, and above it a count of the requests so far.
+    /// What is followed, and above it a count of the requests so far that had something followed.
     word: AtomicU32,
+    /// Another request had it before.
+    is_reused: AtomicBool,
     gate: Mutex<Option<Arc<Gate>>>,
     end: Mutex<Option<Bytes>>,
     found: Mutex<Option<Found>>,
@@ -31,10 +33,29 @@ pub struct Follow {
 }
 
 impl Link {
-    /// The link of the connection that has this digest, if it is a followed one.
+    /// The link of the connection that has this digest, if it is of HTTP/1.
     pub fn of(digest: Option<&Digest>) -> Option<&Arc<Self>> {
         let data = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
         data.downcast_ref()
+    }
+
+    /// The connection is given to another request.
+    pub(super) fn again(&self) {
+        self.is_reused.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_reused(&self) -> bool {
+        self.is_reused.load(Ordering::Relaxed)
+    }
+
+    /// A request begins of which nothing is followed, which takes no lock unless something was.
+    pub fn pass(&self) {
+        if self.word().0.is_some() {
+            self.begin(Follow {
+                request: false,
+                answer: false,
+            });
+        }
     }
 
     /// A request begins on the connection.

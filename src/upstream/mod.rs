@@ -8,8 +8,8 @@
 //! | `balance`, `ring`, `key` | the choice of a server |
 //! | `breaker`, `budget`, `tally` | when nothing is sent, and when nothing is sent again; how often it was |
 //! | `names`, `resolve`, `probe`, `wellness`, `registry` | what goes on beside requests; the question of gRPC's probes |
-//! | `peer`, `transport`, `connector` | what Pingora is told; TLS and which HTTP; connections whose bytes are followed |
-//! | `wire`, `link` | such a connection; between it and its request: trailers |
+//! | `peer`, `transport`, `connector` | what Pingora is told; TLS and which HTTP; where connections come from |
+//! | `shelf`, `wire`, `link` | connections of HTTP/1 without a request; one with a request; between the two: trailers |
 //! | `tunnel`, `gate` | a connection for a WebSocket; between it, its request and its client |
 
 pub mod balance;
@@ -32,6 +32,7 @@ pub mod registry;
 mod resolve;
 mod ring;
 pub mod settings;
+mod shelf;
 pub mod standing;
 pub mod tally;
 pub mod transport;
@@ -45,3 +46,4 @@ pub use gate::Gate;
 pub use lease::{Lease, Ticket};
 pub use link::{Follow, Link};
 pub use registry::Registry;
+pub use shelf::Shelves;

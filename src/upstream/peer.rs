@@ -11,6 +11,7 @@ use super::cluster::Cluster;
 use super::connector::Connector;
 use super::endpoint::Endpoint;
 use super::gate::Gate;
+use super::shelf::IDLE;
 
 impl Cluster {
     /// The peer for an attempt that may last `left`. All of Pingora's timeouts default to none, so each is set.
@@ -42,12 +43,13 @@ impl Cluster {
         peer
     }
 
-    /// The peer for a request whose trailers pass, or whose answer's do: of an upstream of HTTP/1, on a connection that
-    /// is followed. Such connections are not those of other requests.
-    pub fn followed(&self, endpoint: &Endpoint, left: Option<Duration>) -> HttpPeer {
+    /// The peer for a request: the connection is one that another had, where there is one. Those of HTTP/2 are Pingora's
+    /// to share out.
+    pub fn kept(&self, endpoint: &Endpoint, left: Option<Duration>) -> HttpPeer {
         let mut peer = self.peer(endpoint, left);
-        peer.group_key = !self.group;
-        Connector::follow(&mut peer);
+        if is_own(&peer) {
+            Connector::keep(&mut peer);
+        }
         peer
     }
 
@@ -60,7 +62,7 @@ impl Cluster {
         // Each has a connection of its own: one from the pool would have gone through another's gate.
         peer.group_key = rand::rng().random();
         peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::standard();
-        Connector::follow(&mut peer);
+        Connector::lend(&mut peer);
         peer.options.tcp_keepalive = Some(KEEPALIVE);
         // A tunnel may be silent; until it has begun, the gate watches the clock.
         peer.options.read_timeout = None;
@@ -81,9 +83,6 @@ pub fn is_own(peer: &HttpPeer) -> bool {
     peer.options.alpn.get_max_http_version() < 2
 }
 
-/// Below the 5 s after which Node's servers close an unused connection, because a request that meets the close is
-/// lost.
-const IDLE: Duration = Duration::from_secs(4);
 /// A tunnel's dead peer is noticed after some two minutes.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
     idle: Duration::from_secs(60),

@@ -1,6 +1,9 @@
 //! Which server gets a request, over real connections: weights, stickiness, canaries, and how many connections stay.
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::start;
 use crate::support::edge::{self, get, request};
@@ -166,6 +169,48 @@ fn connections_above_keepalive_are_closed_after_their_answer() {
     }
     assert_eq!(kept.connections(), 1);
     assert_eq!(kept.last().header("connection"), None);
+}
+
+#[test]
+fn every_kind_of_answer_leaves_its_connection_to_the_next_request() {
+    let origin = Origin::start();
+    for status in [204, 304, 404, 500] {
+        origin.on(&format!("/{status}"), Reply::new(status, ""));
+    }
+    let airside = start(&[&origin], "keepalive: 8");
+    let mut raw = airside.raw();
+    for _ in 0..3 {
+        for path in ["/204", "/304", "/404", "/500", "/a"] {
+            raw.exchange(get(path));
+        }
+        raw.send(request("HEAD", "/a", &[]));
+        raw.try_read("HEAD").unwrap();
+        raw.exchange("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+    }
+    assert_eq!((origin.count(), origin.connections()), (21, 1));
+}
+
+#[test]
+fn an_unused_connection_is_closed_before_servers_of_node_close_it() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let top = "upstreams:\n  origin: { servers: [\"{server}\"] }";
+    let airside = edge::with_top(top, "  - { path: /*, upstream: origin }")
+        .set("server", server.local_addr().unwrap())
+        .start();
+    let unused = thread::spawn(move || {
+        let (mut connection, _) = server.accept().unwrap();
+        let mut asked = [0; 1_024];
+        assert!(connection.read(&mut asked).unwrap() > 0);
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        connection.write_all(answer).unwrap();
+        let answered = Instant::now();
+        assert_eq!(connection.read(&mut asked).unwrap(), 0);
+        answered.elapsed()
+    });
+    assert_eq!(airside.raw().exchange(get("/a")).text(), "ok");
+    let unused = unused.join().unwrap();
+    let (shortest, longest) = (Duration::from_millis(3_900), Duration::from_millis(4_900));
+    assert!((shortest..longest).contains(&unused), "{unused:?}");
 }
 
 #[test]
