@@ -113,6 +113,8 @@ def compare(options, place, port, algorithm, some, distinct, results):
             plain = jobs.Scenario("plain", "/plain/x")
             runs |= {f"{side.name}, plain": partial(plain.run, side) for side in running
                      if side.name in jobs.BESIDE.get(job.name, [])}
+            runs |= {f"{side.name}, unchecked": partial(job.run, side) for side in running
+                     if side.name in jobs.UNCHECKED.get(job.name, [])}
             results[job.name] = turns(options, runs)
             line = ", ".join(f"{name} {statistics.median(run['cpu_us'] for run in list_):.1f}"
                              for name, list_ in results[job.name].items())

@@ -64,3 +64,5 @@ WITHOUT = {"caddy": lambda name: name not in ["plain", "TLS, kept", "TLS, one ea
            "pingap": lambda name: name not in ["full HS256", "plain", "body 10 KB", "body 1 MB"]}
 # Who checks nothing, asked in turns with those who do the whole job: what the checks cost beside.
 BESIDE = {"full HS256": ["nginx", "bare"]}
+# The same, but sent the very requests of the job, which it passes on as they are.
+UNCHECKED = {"full HS256": ["bare"]}
