@@ -36,7 +36,15 @@ impl Clock {
     /// of the wall clock must not touch.
     pub fn monotonic_millis(&self) -> u64 {
         match self {
-            Self::System { start } => start.elapsed().as_millis() as u64,
+            Self::System { .. } => self.monotonic_millis_at(Instant::now()),
+            Self::Virtual { millis } => millis.load(Ordering::SeqCst),
+        }
+    }
+
+    /// The same for a time that was asked for already, which a virtual clock does not know.
+    pub fn monotonic_millis_at(&self, now: Instant) -> u64 {
+        match self {
+            Self::System { start } => now.saturating_duration_since(*start).as_millis() as u64,
             Self::Virtual { millis } => millis.load(Ordering::SeqCst),
         }
     }

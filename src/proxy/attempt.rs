@@ -24,12 +24,18 @@ use crate::upstream::{Lease, NoLease};
 /// A status that is tried again elsewhere; the client never sees it.
 pub const STATUS: ErrorType = ErrorType::new("StatusToRetry");
 
-/// Takes a request's place in its upstream and on a first server, or says what is answered instead.
-pub fn begin(header: &RequestHeader, context: &mut Context, now: u64) -> Result<(), Reply> {
+/// Takes a request's place in its upstream and on a first server, or says what is answered instead. `now` is
+/// `begun` in the clock's milliseconds.
+pub fn begin(
+    header: &RequestHeader,
+    context: &mut Context,
+    begun: Instant,
+    now: u64,
+) -> Result<(), Reply> {
     let Some(cluster) = context.cluster.clone() else {
         return Ok(());
     };
-    context.forwarded = Some(Instant::now());
+    context.forwarded = Some(begun);
     let Some(ticket) = cluster.enter() else {
         let reply = Reply::refuse(Refusal::Overloaded).reason("max_requests");
         return Err(failure::after(reply, 1));
@@ -150,11 +156,15 @@ fn deadline(context: &Context) -> Option<(Instant, Bound)> {
 /// Sets the alarm to what holds now. Before the answer's head the server has its time once it has the whole request:
 /// a client that is slow to send is no fault of its. After the head it has its time from the last byte.
 pub fn set_alarm(context: &Context) {
+    set_alarm_at(context, Instant::now);
+}
+
+fn set_alarm_at(context: &Context, now: impl FnOnce() -> Instant) {
     let Some(cluster) = &context.cluster else {
         return;
     };
     let timeouts = &cluster.settings.timeouts;
-    let within = |within, bound| Some((Instant::now() + within, bound));
+    let within = |within, bound| Some((now() + within, bound));
     let step = match context.stage {
         Stage::Sending => slow::due(context).map(|due| (due, Bound::Client)),
         Stage::Sent => within(timeouts.first_byte, Bound::FirstByte),
@@ -249,11 +259,13 @@ pub fn broken(session: &Session, context: &mut Context, error: &mut Error, reuse
     }
 }
 
-/// The answer's head has come. Errors: `STATUS`, where it is tried again elsewhere.
+/// The answer's head has come by `at`, which is `now` in the clock's milliseconds. Errors: `STATUS`, where it is tried
+/// again elsewhere.
 pub fn answered(
     session: &Session,
     context: &mut Context,
     status: StatusCode,
+    at: Instant,
     now: u64,
 ) -> Result<()> {
     let on = match status.as_u16() {
@@ -276,7 +288,7 @@ pub fn answered(
         StatusCode::SWITCHING_PROTOCOLS => Stage::Tunnel,
         _ => Stage::Answered,
     };
-    set_alarm(context);
+    set_alarm_at(context, || at);
     Ok(())
 }
 

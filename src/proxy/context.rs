@@ -28,6 +28,8 @@ use crate::upstream::{Cluster, Gate, Lease, Link, NoLease, Ticket};
 pub struct Context {
     pub plan: Arc<Plan>,
     pub started: Instant,
+    /// The same in milliseconds since 1970, where a route was found.
+    pub came: Option<u64>,
     pub id: Id,
     pub trace: Option<TraceContext>,
     /// The `tracestate` that upstreams get.
@@ -120,6 +122,7 @@ impl Context {
             window: None,
             plan,
             started: Instant::now(),
+            came: None,
             id: Id::Made(RequestId::random()),
             trace: None,
             state: None,

@@ -2,6 +2,7 @@
 //! of no connection, so that a request can be decided on without one: `rehearsal.rs` does.
 
 use pingora::http::RequestHeader;
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::{attempt, destination, intake, websocket};
@@ -34,14 +35,18 @@ pub async fn decide(
     let Some(route) = plan.route(index) else {
         return Err(Reply::refuse(Refusal::Internal).reason("route"));
     };
+    // Nothing has been waited for so far: this is when the request came.
+    let mut now = context.started;
+    let unix_millis = clock.unix_millis();
+    context.came = Some(unix_millis);
     let mut call = Call {
         header,
         client: context.client,
         path: &asked.path,
         captures: &captures,
         route: route.identity,
-        now_millis: clock.monotonic_millis(),
-        unix_seconds: clock.unix_seconds(),
+        now_millis: clock.monotonic_millis_at(now.into_std()),
+        unix_seconds: unix_millis / 1_000,
         findings: &mut context.findings,
     };
     match route.pipeline.request(0, &mut call, watch) {
@@ -51,6 +56,7 @@ pub async fn decide(
         Progress::Waiting(number, wait) => {
             let rest = Box::pin(route.pipeline.resume(number, wait, &mut call, watch));
             rest.await.map_err(|reply| *reply)?;
+            now = Instant::now();
         }
     }
     match &route.target {
@@ -70,5 +76,10 @@ pub async fn decide(
     if asked.path != header.uri.path() {
         context.normalised = Some(asked.path.into_owned());
     }
-    attempt::begin(header, context, clock.monotonic_millis())
+    attempt::begin(
+        header,
+        context,
+        now,
+        clock.monotonic_millis_at(now.into_std()),
+    )
 }

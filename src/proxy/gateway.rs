@@ -243,7 +243,9 @@ impl ProxyHttp for Gateway {
             }
             if !status.is_informational() || switches {
                 trailers::answered(response, context);
-                return attempt::answered(session, context, status, self.clock.monotonic_millis());
+                let at = Instant::now();
+                let now = self.clock.monotonic_millis_at(at.into_std());
+                return attempt::answered(session, context, status, at, now);
             }
             // Each is passed on: a server that sends nothing else would keep the client for as long as it likes.
             context.interims += 1;
@@ -365,14 +367,12 @@ impl ProxyHttp for Gateway {
                 self.denials.keep(denial::of(context, refusal, now));
             }
             if self.access_log.wants(context.id.as_str()) {
-                let record = record::of(
-                    session,
-                    error,
-                    context,
-                    &self.access_log,
-                    duration,
-                    self.clock.unix_millis(),
-                );
+                let came = context.came.unwrap_or_else(|| {
+                    let now = self.clock.unix_millis();
+                    now.saturating_sub(duration.as_millis() as u64)
+                });
+                let record =
+                    record::of(session, error, context, &self.access_log, duration, came);
                 self.access_log.log(record);
             }
         }

@@ -11,7 +11,7 @@ use crate::base::reply::Refusal;
 use crate::limit::Counted;
 use crate::telemetry::access::{AccessLog, Field, Record, Text};
 
-/// The record of a request that took this long, and is over by `unix_millis`.
+/// The record of a request that came at `unix_millis` and took this long.
 pub fn of(
     session: &Session,
     error: Option<&Error>,
@@ -22,7 +22,7 @@ pub fn of(
 ) -> Record {
     let nearest = nearest(context);
     Record {
-        unix_millis: unix_millis.saturating_sub(duration.as_millis() as u64),
+        unix_millis,
         client: context.client.address,
         route: context.route().map(|route| route.name.clone()),
         status: status(session),
