@@ -14,6 +14,7 @@ use airside::config;
 use airside::limit::{self, Limit};
 use airside::plan::{self, Plan, Shared};
 use airside::policy::{Call, Findings, Progress, Unwatched};
+use airside::proxy::rare::Rare;
 use airside::proxy::{destination, intake};
 use airside::route::method::Method;
 use airside::route::pattern::PathPattern;
@@ -125,7 +126,11 @@ impl Scene {
 
     /// From the request's head to the end of its pipeline, as the gateway goes, but for the connection.
     pub fn pass(&self) -> Findings {
-        let Ok(asked) = intake::read(&self.header, &self.plan.edge) else {
+        let Ok(asked) = intake::read(
+            &self.header,
+            Rare::of(&self.header.headers),
+            &self.plan.edge,
+        ) else {
             panic!("the head is refused");
         };
         let Found::Route { route, captures } = destination::find(&self.plan, &asked, &self.header)

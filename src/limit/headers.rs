@@ -15,8 +15,8 @@ pub type Field = SmallVec<[u8; 256]>;
 /// clients how they are told apart.
 #[derive(Debug)]
 pub struct Names {
-    /// `"name"`.
-    item: Box<str>,
+    /// `"name";r=`.
+    state: Box<str>,
     /// `"name";q=20;w=120`.
     policy: HeaderValue,
     /// Does time give anything back?
@@ -33,7 +33,7 @@ impl Names {
             _ => format!("{item};q={quota}"),
         };
         Self {
-            item: item.into(),
+            state: format!("{item};r=").into(),
             policy: value(&policy),
             timed: true,
         }
@@ -44,7 +44,7 @@ impl Names {
         let item = string_item(name);
         Self {
             policy: value(&format!("{item};q={quota};qu=\"concurrent-requests\"")),
-            item: item.into(),
+            state: format!("{item};r=").into(),
             timed: false,
         }
     }
@@ -64,8 +64,7 @@ impl Names {
     /// time of its `Retry-After`, as the draft asks for; else the time until the quota is whole.
     pub fn add_state(&self, value: &mut Field, decision: &Decision) {
         separate(value);
-        value.extend_from_slice(self.item.as_bytes());
-        value.extend_from_slice(b";r=");
+        value.extend_from_slice(self.state.as_bytes());
         value.extend_from_slice(itoa::Buffer::new().format(decision.remaining).as_bytes());
         if self.timed {
             let millis = match decision.admitted {
@@ -183,6 +182,6 @@ mod tests {
 
     #[test]
     fn no_name_can_break_the_field() {
-        assert_eq!(&*names("a\"\\\né", 5, 1_000).item, r#""a\"\\??""#);
+        assert_eq!(&*names("a\"\\\né", 5, 1_000).state, r#""a\"\\??";r="#);
     }
 }

@@ -139,7 +139,12 @@ pub fn pass_on(
     // After a switch of protocols `Connection` and `Upgrade` are the answer, and no other follows it.
     let switched = status == StatusCode::SWITCHING_PROTOCOLS;
     if !switched {
+        response.reserve(ADDED);
         strip_hop_by_hop(response);
+        if request.version != http::Version::HTTP_2 && !status.is_informational() {
+            // Pingora writes what it is to be; with its place taken, the map need not grow once more.
+            response.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
+        }
     } else if let Some(gate) = &context.gate {
         gate.tunnel();
         slow::tunnel(context, gate);
@@ -172,20 +177,32 @@ pub fn is_bodiless(request: &RequestHeader, status: StatusCode, response: &Heade
 /// Removes what the upstream said to the gateway alone (RFC 9110 §7.6.1). What frames the message stays, even
 /// where `Connection` names it: the client could not read the answer without.
 fn strip_hop_by_hop(response: &mut HeaderMap) {
-    response.remove(&KEEP_ALIVE);
-    response.remove(&PROXY_CONNECTION);
-    if !response.contains_key(header::CONNECTION) {
-        return;
+    let of_old = |name: &HeaderName| *name == KEEP_ALIVE || *name == PROXY_CONNECTION;
+    if response.keys().any(of_old) {
+        response.remove(&KEEP_ALIVE);
+        response.remove(&PROXY_CONNECTION);
     }
-    let lines = response.get_all(header::CONNECTION).iter();
-    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
-    let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
-    let named: Vec<_> = names.filter(|name| !framing.contains(name)).collect();
-    for name in named {
-        response.remove(name);
+    let mut lines = response.get_all(header::CONNECTION).iter();
+    let (Some(first), second) = (lines.next(), lines.next()) else {
+        return;
+    };
+    if second.is_some() || !is_bare_option(first) {
+        let lines = response.get_all(header::CONNECTION).iter();
+        let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+        let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        let framing = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+        let named: Vec<_> = names.filter(|name| !framing.contains(name)).collect();
+        for name in named {
+            response.remove(name);
+        }
     }
     response.remove(header::CONNECTION);
+}
+
+/// Does a `Connection` say what most say, which names no field?
+fn is_bare_option(value: &HeaderValue) -> bool {
+    let value = value.as_bytes();
+    value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close")
 }
 
 /// Makes an answer in chunks one that the close ends, for a client of HTTP/1.0, which knows no chunks
@@ -223,5 +240,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 /// Fields that an answer of ours has, as a rule at most.
 const OURS: usize = 8;
+/// Fields that an upstream's answer gets, as a rule at most: with room for them the map grows once.
+const ADDED: usize = 8;
 const DRAIN_BYTES: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);

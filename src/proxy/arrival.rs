@@ -20,9 +20,10 @@ pub fn note(session: &Session, context: &mut Context) {
 
 /// The same of a request that came from this peer.
 pub fn note_head(peer: std::net::IpAddr, header: &RequestHeader, context: &mut Context) {
-    let forwarded = header.headers.get_all(X_FORWARDED_FOR);
-    let lines: smallvec::SmallVec<[&[u8]; 2]> =
-        forwarded.iter().map(|line| line.as_bytes()).collect();
+    let forwarded = context.rare.hearsay;
+    let forwarded = forwarded.then(|| header.headers.get_all(X_FORWARDED_FOR).iter());
+    let lines = forwarded.into_iter().flatten();
+    let lines: smallvec::SmallVec<[&[u8]; 2]> = lines.map(|line| line.as_bytes()).collect();
     context.client = net::client(peer, lines, &context.plan.edge.trusted_proxies);
     if context.client.via_trusted_proxy
         && let Some(id) = header.headers.get(X_REQUEST_ID).and_then(Id::brought)
@@ -34,7 +35,9 @@ pub fn note_head(peer: std::net::IpAddr, header: &RequestHeader, context: &mut C
 
 /// The trace that the client began, or a new one; and are its spans wanted?
 fn trace(headers: &HeaderMap, context: &mut Context) {
-    let lines = headers.get_all(TRACEPARENT).iter();
+    let lines = context.rare.trace;
+    let lines = lines.then(|| headers.get_all(TRACEPARENT).iter());
+    let lines = lines.into_iter().flatten();
     let mut trace = TraceContext::continue_or_start(lines.map(|line| line.as_bytes()));
     // Without its `traceparent` it says nothing (§3.3).
     if trace.is_continued() {

@@ -98,7 +98,7 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
             context.gate = Some(gate);
             peer
         }
-        false => cluster.kept(&lease.endpoint, left),
+        false => cluster.kept(&lease.endpoint, left, !context.rare.hop),
     };
     context.server = Some(lease.endpoint.name.clone());
     context.tried.push(lease.endpoint.address);

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::alarm::{Alarm, Bound};
 use super::line::{Line, Phase};
+use super::rare::Rare;
 use super::slow::Window;
 use super::spans::{self, Recording};
 use super::traffic::InFlight;
@@ -30,6 +31,8 @@ pub struct Context {
     pub started: Instant,
     /// The same in milliseconds since 1970, where a route was found.
     pub came: Option<u64>,
+    /// What its head may have.
+    pub rare: Rare,
     pub id: Id,
     pub trace: Option<TraceContext>,
     /// The `tracestate` that upstreams get.
@@ -123,6 +126,7 @@ impl Context {
             plan,
             started: Instant::now(),
             came: None,
+            rare: Rare::ANY,
             id: Id::Made(RequestId::random()),
             trace: None,
             state: None,

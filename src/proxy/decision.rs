@@ -22,7 +22,7 @@ pub async fn decide(
     watch: &mut impl Watch,
 ) -> Result<(), Reply> {
     let plan = context.plan.clone();
-    let asked = intake::read(header, &plan.edge)?;
+    let asked = intake::read(header, context.rare, &plan.edge)?;
     if handshake.is_some_and(|handshake| !handshake.fits(&asked.host)) {
         return Err(Reply::refuse(Refusal::Misdirected).reason("host"));
     }
@@ -72,7 +72,7 @@ pub async fn decide(
                 .cloned();
         }
     }
-    context.asks_for_tunnel = websocket::is_asked_for(header);
+    context.asks_for_tunnel = context.rare.upgrade && websocket::is_asked_for(header);
     if asked.path != header.uri.path() {
         context.normalised = Some(asked.path.into_owned());
     }

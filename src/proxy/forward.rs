@@ -10,6 +10,7 @@ use pingora::prelude::*;
 
 use super::context::{Context, Id};
 use super::head;
+use super::rare::{is_hearsay, is_not_theirs};
 use super::spans::Recording;
 use crate::base::{net, trace};
 use crate::policy::auth::{
@@ -43,8 +44,13 @@ pub fn write(
 
 fn fields(upstream: &mut HeaderMap, connection: &Connection, context: &Context) -> Result<()> {
     upstream.reserve(OURS);
-    strip(upstream);
-    one_length(upstream);
+    let rare = context.rare;
+    if rare.ours {
+        strip(upstream);
+    }
+    if rare.length {
+        one_length(upstream);
+    }
     if connection.version == http::Version::HTTP_2 {
         one_cookie(upstream)?;
     }
@@ -63,11 +69,9 @@ fn fields(upstream: &mut HeaderMap, connection: &Connection, context: &Context) 
     Ok(())
 }
 
-/// Removes what only the gateway may say, and names with `_`, which many upstreams read as `-`.
+/// Removes what only the gateway may say, and names with `_`.
 fn strip(upstream: &mut HeaderMap) {
-    remove_where(upstream, |name| {
-        is_identity_header(name) || is_certificate_header(name) || name.contains('_')
-    });
+    remove_where(upstream, is_not_theirs);
 }
 
 /// Does only the gateway say it, to this server or to any?
@@ -102,12 +106,6 @@ fn one_cookie(upstream: &mut HeaderMap) -> Result<()> {
         upstream.insert(header::COOKIE, whole);
     }
     Ok(())
-}
-
-/// Does this header say where a request came from? `X-Forwarded-Port`, `-Prefix` and their like too: upstreams
-/// build addresses of them.
-fn is_hearsay(name: &str) -> bool {
-    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
 }
 
 fn remove_where(upstream: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
@@ -157,19 +155,20 @@ fn origin(upstream: &mut HeaderMap, connection: &Connection, context: &Context) 
         Id::Brought(value) => value.clone(),
     };
     upstream.insert(X_REQUEST_ID, id);
-    if !trusted {
+    if !trusted && context.rare.hearsay {
         remove_where(upstream, is_hearsay);
     }
 
     let hop = address(connection.peer.unwrap_or(context.client.address))?;
-    match (trusted, joined(upstream, &X_FORWARDED_FOR)) {
-        (true, Some(mut chain)) => {
+    let chain = trusted.then(|| joined(upstream, &X_FORWARDED_FOR));
+    match chain.flatten() {
+        Some(mut chain) => {
             chain.extend_from_slice(b", ");
             chain.extend_from_slice(hop.as_bytes());
             let chain = HeaderValue::from_bytes(&chain).or_err(InternalError, "forwarded for")?;
             upstream.insert(X_FORWARDED_FOR, chain);
         }
-        _ => drop(upstream.insert(X_FORWARDED_FOR, hop)),
+        None => drop(upstream.insert(X_FORWARDED_FOR, hop)),
     }
     if !trusted || !upstream.contains_key(&X_FORWARDED_PROTO) {
         let scheme = if connection.tls { "https" } else { "http" };
@@ -186,7 +185,8 @@ fn origin(upstream: &mut HeaderMap, connection: &Connection, context: &Context) 
         http::Version::HTTP_10 => "1.0 airside",
         _ => "1.1 airside",
     };
-    match joined(upstream, &header::VIA) {
+    let chain = context.rare.via.then(|| joined(upstream, &header::VIA));
+    match chain.flatten() {
         Some(mut chain) => {
             chain.extend_from_slice(b", ");
             chain.extend_from_slice(via.as_bytes());
@@ -209,7 +209,8 @@ fn trace(upstream: &mut HeaderMap, context: &Context) -> Result<()> {
     upstream.insert(TRACEPARENT, value);
     match &context.state {
         Some(state) => drop(upstream.insert(TRACESTATE, state.clone())),
-        None => drop(upstream.remove(TRACESTATE)),
+        None if context.rare.trace => drop(upstream.remove(TRACESTATE)),
+        None => {}
     }
     Ok(())
 }

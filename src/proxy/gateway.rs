@@ -22,6 +22,7 @@ use super::context::Context;
 use super::failure::BODY_TOO_LARGE;
 use super::forward::Connection;
 use super::line::Line;
+use super::rare::Rare;
 use super::traffic::Traffic;
 use super::{
     answer, arrival, attempt, decision, denial, failure, forward, head, record, slow, spans,
@@ -101,6 +102,7 @@ impl ProxyHttp for Gateway {
         // it stays.
         let stays = session.get_keepalive().is_some() && !self.traffic.is_draining();
         session.set_keepalive(stays.then_some(0));
+        context.rare = Rare::of(&session.req_header().headers);
         slow::begin(session, context);
         trailers::begin(session.req_header(), context);
         arrival::note(session, context);

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderValue, header};
 use pingora::http::RequestHeader;
 
+use super::rare::Rare;
 use crate::base::host;
 use crate::base::path::{self, PathError};
 use crate::base::reply::{Refusal, Reply};
@@ -22,9 +23,11 @@ pub struct Intake<'a> {
 }
 
 /// Reads a request's head, or says what is wrong with it.
-pub fn read<'a>(header: &'a RequestHeader, edge: &Edge) -> Result<Intake<'a>, Reply> {
+pub fn read<'a>(header: &'a RequestHeader, rare: Rare, edge: &Edge) -> Result<Intake<'a>, Reply> {
     bounds(header, edge)?;
-    framing(&header.headers)?;
+    if rare.encoding || rare.length || rare.expect || rare.twice {
+        framing(&header.headers)?;
+    }
     let method = method(header)?;
     let host = host::of_request(&header.uri, &header.headers);
     let host = host.map_err(|error| bad("host", error.to_string()))?;

@@ -17,6 +17,7 @@ mod gateway;
 mod head;
 pub mod intake;
 mod line;
+pub mod rare;
 mod record;
 pub mod rehearsal;
 mod slow;

@@ -12,6 +12,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::answer;
 use super::context::Context;
 use super::forward::{self, Connection};
+use super::rare::Rare;
 use super::traffic::Traffic;
 use super::{arrival, decision, head, intake};
 use crate::base::clock::Clock;
@@ -154,7 +155,7 @@ impl Rehearsal {
         let header = request.header()?;
         let mut context = Context::new(self.plan.clone(), self.traffic.enter());
         arrival::note_head(request.peer, &header, &mut context);
-        let asked = intake::read(&header, &self.plan.edge).ok();
+        let asked = intake::read(&header, Rare::ANY, &self.plan.edge).ok();
         let asked = asked.map(|asked| Asked {
             host: asked.host.into_owned(),
             path: asked.path.into_owned(),

@@ -35,7 +35,7 @@ pub fn begin(session: &mut Session, context: &Context) {
         return;
     }
     if let Some(line) = &context.line
-        && has_no_body(header)
+        && ((!context.rare.length && !context.rare.encoding) || has_no_body(header))
     {
         line.set(Phase::Answering);
     }

@@ -51,7 +51,7 @@ pub fn begin(header: &RequestHeader, context: &mut Context) {
     {
         context.passage.request =
             line.follows_request() && header.headers.contains_key(header::TRANSFER_ENCODING);
-        context.passage.answer = takes_trailers(&header.headers);
+        context.passage.answer = context.rare.te && takes_trailers(&header.headers);
     }
 }
 

@@ -45,8 +45,12 @@ impl Cluster {
 
     /// The peer for a request: the connection is one that another had, where there is one. Those of HTTP/2 are Pingora's
     /// to share out.
-    pub fn kept(&self, endpoint: &Endpoint, left: Option<Duration>) -> HttpPeer {
+    /// `plain`: no field of the request is of its connection alone, so that there is nothing for Pingora to look for.
+    pub fn kept(&self, endpoint: &Endpoint, left: Option<Duration>, plain: bool) -> HttpPeer {
         let mut peer = self.peer(endpoint, left);
+        if plain {
+            peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
+        }
         if is_own(&peer) {
             Connector::keep(&mut peer);
         }

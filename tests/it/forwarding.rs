@@ -259,6 +259,21 @@ fn hop_by_hop_headers_and_those_that_connection_names_stay_behind() {
         assert_values(&request, name, &[]);
     }
     assert_values(&request, "x-end", &["b"]);
+    // Each is known without the others, too.
+    for (name, value) in [
+        ("Connection", "keep-alive"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Connection", "keep-alive"),
+        ("Proxy-Authenticate", "Basic"),
+        ("Proxy-Authorization", "Basic YTpi"),
+        ("TE", "gzip"),
+        ("Trailer", "X-T"),
+        ("Upgrade", "foo"),
+        ("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
+    ] {
+        let request = seen(&airside, &origin, &[(name, value)]);
+        assert_values(&request, &name.to_lowercase(), &[]);
+    }
 }
 
 #[test]
