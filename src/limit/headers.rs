@@ -1,6 +1,9 @@
 //! What a client is told of its limits: `RateLimit-Policy`, `RateLimit` and `Retry-After`, written
 //! without allocating where the buffer is large enough.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::HeaderValue;
 use smallvec::SmallVec;
 
@@ -15,10 +18,14 @@ pub type Field = SmallVec<[u8; 256]>;
 /// clients how they are told apart.
 #[derive(Debug)]
 pub struct Names {
-    /// `"name";r=`.
+    /// Another one for each.
+    number: u64,
+    /// `, "name";r=`.
     state: Box<str>,
     /// `"name";q=20;w=120`.
     policy: HeaderValue,
+    /// The policies of a route's limits, of which this is the first, with the numbers of the others.
+    list: OnceLock<(Box<[u64]>, HeaderValue)>,
     /// Does time give anything back?
     timed: bool,
 }
@@ -33,8 +40,10 @@ impl Names {
             _ => format!("{item};q={quota}"),
         };
         Self {
-            state: format!("{item};r=").into(),
+            number: number(),
+            state: state(&item),
             policy: value(&policy),
+            list: OnceLock::new(),
             timed: true,
         }
     }
@@ -43,28 +52,49 @@ impl Names {
     pub(super) fn at_once(name: &str, quota: u32) -> Self {
         let item = string_item(name);
         Self {
+            number: number(),
+            state: state(&item),
             policy: value(&format!("{item};q={quota};qu=\"concurrent-requests\"")),
-            state: format!("{item};r=").into(),
+            list: OnceLock::new(),
             timed: false,
         }
     }
 
-    /// The value of `RateLimit-Policy` where there is no other limit.
-    pub fn policy(&self) -> &HeaderValue {
-        &self.policy
+    /// The value of `RateLimit-Policy` for this limit and others behind it. It is made once for those that come first:
+    /// as a rule a limit stands on one route, or with the same ones on several.
+    pub fn policy<'a>(&self, others: impl Iterator<Item = &'a Self> + Clone) -> HeaderValue {
+        if others.clone().next().is_none() {
+            return self.policy.clone();
+        }
+        let numbers = others.clone().map(|other| other.number);
+        match self.list.get() {
+            Some((known, list)) if numbers.clone().eq(known.iter().copied()) => list.clone(),
+            Some(_) => self.listed(others),
+            None => {
+                let list = self.listed(others);
+                // Another thread may have been first.
+                let _ = self.list.set((numbers.collect(), list.clone()));
+                list
+            }
+        }
     }
 
-    /// Adds this limit to the value of `RateLimit-Policy`.
-    pub fn add_policy(&self, value: &mut Field) {
-        separate(value);
-        value.extend_from_slice(self.policy.as_bytes());
+    fn listed<'a>(&self, others: impl Iterator<Item = &'a Self>) -> HeaderValue {
+        let mut list = self.policy.as_bytes().to_vec();
+        for other in others {
+            list.extend_from_slice(SEPARATOR.as_bytes());
+            list.extend_from_slice(other.policy.as_bytes());
+        }
+        // Invariant: each is a value.
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(list)).unwrap_or(self.policy.clone())
     }
 
     /// Adds this limit to the value of `RateLimit`: `"name";r=19;t=104`. Of a refusal, `t` is the
     /// time of its `Retry-After`, as the draft asks for; else the time until the quota is whole.
     pub fn add_state(&self, value: &mut Field, decision: &Decision) {
-        separate(value);
-        value.extend_from_slice(self.state.as_bytes());
+        let state = self.state.as_bytes();
+        let separator = if value.is_empty() { SEPARATOR.len() } else { 0 };
+        value.extend_from_slice(state.get(separator..).unwrap_or_default());
         value.extend_from_slice(itoa::Buffer::new().format(decision.remaining).as_bytes());
         if self.timed {
             let millis = match decision.admitted {
@@ -87,10 +117,15 @@ fn seconds(millis: u64) -> u64 {
     millis.div_ceil(1_000)
 }
 
-fn separate(value: &mut Field) {
-    if !value.is_empty() {
-        value.extend_from_slice(b", ");
-    }
+const SEPARATOR: &str = ", ";
+
+fn state(item: &str) -> Box<str> {
+    format!("{SEPARATOR}{item};r=").into()
+}
+
+fn number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn value(text: &str) -> HeaderValue {
@@ -142,19 +177,32 @@ mod tests {
             names("per_client", 20, 120_000),
             names("per_user", 600, 60_000),
         );
-        let (mut policy, mut state) = (Field::new(), Field::new());
+        let mut state = Field::new();
         for names in [&client, &user] {
-            names.add_policy(&mut policy);
             names.add_state(&mut state, &decision(true));
         }
-        assert_eq!(
-            text(&policy),
-            r#""per_client";q=20;w=120, "per_user";q=600;w=60"#
-        );
+        let list = r#""per_client";q=20;w=120, "per_user";q=600;w=60"#;
+        for _ in 0..2 {
+            assert_eq!(client.policy([&user].into_iter()), list);
+        }
         assert_eq!(
             text(&state),
             r#""per_client";r=19;t=104, "per_user";r=19;t=104"#
         );
+    }
+
+    #[test]
+    fn a_limit_beside_others_on_another_route_has_their_policies_there() {
+        let all = ["a", "b", "c"].map(|name| names(name, 5, 1_000));
+        let [a, b, c] = &all;
+        for _ in 0..2 {
+            let ab = a.policy([b].into_iter());
+            assert_eq!(ab, r#""a";q=5;w=1, "b";q=5;w=1"#);
+            let abc = a.policy([b, c].into_iter());
+            assert_eq!(abc, r#""a";q=5;w=1, "b";q=5;w=1, "c";q=5;w=1"#);
+            assert_eq!(a.policy([c].into_iter()), r#""a";q=5;w=1, "c";q=5;w=1"#);
+            assert_eq!(a.policy(std::iter::empty()), r#""a";q=5;w=1"#);
+        }
     }
 
     #[test]
@@ -173,15 +221,15 @@ mod tests {
     #[test]
     fn calls_at_the_same_time_have_a_unit_and_no_time() {
         let names = Names::at_once("p", 10);
-        let (mut policy, mut state) = (Field::new(), Field::new());
-        names.add_policy(&mut policy);
+        let mut state = Field::new();
         names.add_state(&mut state, &decision(false));
-        assert_eq!(text(&policy), r#""p";q=10;qu="concurrent-requests""#);
+        let policy = names.policy(std::iter::empty());
+        assert_eq!(policy, r#""p";q=10;qu="concurrent-requests""#);
         assert_eq!(text(&state), r#""p";r=0"#);
     }
 
     #[test]
     fn no_name_can_break_the_field() {
-        assert_eq!(&*names("a\"\\\né", 5, 1_000).state, r#""a\"\\??";r="#);
+        assert_eq!(&*names("a\"\\\né", 5, 1_000).state, r#", "a\"\\??";r="#);
     }
 }

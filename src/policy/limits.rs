@@ -101,21 +101,12 @@ pub fn tell(findings: &Findings, response: &mut HeaderMap) {
     };
     let mut state = Field::new();
     names.add_state(&mut state, decision);
-    let policy = match told.next() {
-        // Prebuilt: one limit is what most routes have.
-        None => Ok(names.policy().clone()),
-        Some(second) => {
-            let mut policy = Field::new();
-            names.add_policy(&mut policy);
-            for (names, decision) in std::iter::once(second).chain(told) {
-                names.add_policy(&mut policy);
-                names.add_state(&mut state, decision);
-            }
-            HeaderValue::from_bytes(&policy)
-        }
-    };
-    // Invariant: both fields are made of printable ASCII.
-    if let (Ok(policy), Ok(state)) = (policy, HeaderValue::from_bytes(&state)) {
+    let policy = names.policy(told.clone().map(|(names, _)| names));
+    for (names, decision) in told {
+        names.add_state(&mut state, decision);
+    }
+    // Invariant: it is made of printable ASCII.
+    if let Ok(state) = HeaderValue::from_bytes(&state) {
         response.insert(RATE_LIMIT_POLICY, policy);
         response.insert(RATE_LIMIT, state);
     }

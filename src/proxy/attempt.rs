@@ -19,7 +19,7 @@ use crate::upstream::balance::Wish;
 use crate::upstream::config::{Balance, RetryOn};
 use crate::upstream::key::Asker;
 use crate::upstream::tally::SENT;
-use crate::upstream::{Lease, NoLease};
+use crate::upstream::{Cluster, Lease, NoLease};
 
 /// A status that is tried again elsewhere; the client never sees it.
 pub const STATUS: ErrorType = ErrorType::new("StatusToRetry");
@@ -35,7 +35,7 @@ pub fn begin(
     let Some(cluster) = context.cluster.clone() else {
         return Ok(());
     };
-    context.forwarded = Some(begun);
+    context.deadline = deadline(context, &cluster, begun);
     let Some(ticket) = cluster.enter() else {
         let reply = Reply::refuse(Refusal::Overloaded).reason("max_requests");
         return Err(failure::after(reply, 1));
@@ -138,18 +138,16 @@ fn left(context: &Context) -> Option<(Duration, Bound)> {
 }
 
 fn left_at(context: &Context, now: Instant) -> Option<(Duration, Bound)> {
-    let (at, bound) = deadline(context)?;
+    let (at, bound) = context.deadline?;
     Some((at.saturating_duration_since(now), bound))
 }
 
-/// The earlier one of the route's bound and the upstream's.
-fn deadline(context: &Context) -> Option<(Instant, Bound)> {
+/// The earlier one of the route's bound, from when the request came, and the upstream's, from when it may go there.
+fn deadline(context: &Context, cluster: &Cluster, begun: Instant) -> Option<(Instant, Bound)> {
     let timeout = context.route().and_then(|route| route.timeout);
     let route = timeout.map(|timeout| (context.started + timeout, Bound::Route));
-    let total = context.cluster.as_ref()?.settings.timeouts.total;
-    let total = total
-        .zip(context.forwarded)
-        .map(|(total, begun)| (begun + total, Bound::Total));
+    let total = cluster.settings.timeouts.total;
+    let total = total.map(|total| (begun + total, Bound::Total));
     route.into_iter().chain(total).min_by_key(|(at, _)| *at)
 }
 
@@ -172,7 +170,7 @@ fn set_alarm_at(context: &Context, now: impl FnOnce() -> Instant) {
         // Who talks through a tunnel, or is silent, is not timed by the request that opened it.
         Stage::Tunnel => return context.alarm.off(),
     };
-    let nearest = step.into_iter().chain(deadline(context));
+    let nearest = step.into_iter().chain(context.deadline);
     match nearest.min_by_key(|(at, _)| *at) {
         Some((at, bound)) => context.alarm.set(at, bound),
         None => context.alarm.rest(),

@@ -53,8 +53,8 @@ pub struct Context {
     /// Where attempts failed.
     pub tried: SmallVec<[SocketAddr; 2]>,
     pub alarm: Alarm,
-    /// When the pipeline had let it through.
-    pub forwarded: Option<Instant>,
+    /// When all attempts must be over, and by which bound; known once the pipeline has let it through.
+    pub deadline: Option<(Instant, Bound)>,
     /// The client's connection, where no other request shares it.
     pub line: Option<Arc<Line>>,
     /// In which a part of the body must come, where the bytes of the connection don't tell.
@@ -144,7 +144,7 @@ impl Context {
             lease: None,
             tried: SmallVec::new(),
             alarm: Alarm::current(),
-            forwarded: None,
+            deadline: None,
             stage: Stage::Sending,
             failed: false,
             bound: None,

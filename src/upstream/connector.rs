@@ -54,15 +54,16 @@ impl Custom for Connector {
         peer: &P,
     ) -> Result<(Connection<()>, bool)> {
         let alpn = peer.get_peer_options().map(|options| &options.alpn);
-        let shelf = match alpn {
-            Some(ALPN::Custom(mark)) if mark == &*KEPT => Some(self.shelves.of(peer.reuse_hash())),
-            _ => None,
-        };
-        if let Some(shelf) = &shelf
-            && let Some(parts) = shelf.take()
+        let mut shelf = None;
+        if let Some(ALPN::Custom(mark)) = alpn
+            && mark == &*KEPT
         {
-            let wire = Wire::again(parts, shelf.clone());
-            return Ok((Connection::Stream(Box::new(wire)), true));
+            let its = self.shelves.of(peer.reuse_hash());
+            if let Some(parts) = its.take() {
+                let wire = Wire::again(parts, its);
+                return Ok((Connection::Stream(Box::new(wire)), true));
+            }
+            shelf = Some(its);
         }
         // In a box of its own: most requests need none.
         let stream = Box::pin(self.connect(peer)).await?;

@@ -47,7 +47,7 @@ fn the_busier_server_gets_fewer_requests_where_nothing_else_is_said() {
     let (quick, slow) = (Origin::start(), Origin::start());
     slow.on("/a", Reply::new(200, "").after(Duration::from_millis(100)));
     let airside = start(&[&quick, &slow], "");
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
                 let mut raw = airside.raw();
