@@ -5,7 +5,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde::Serialize;
 
 /// An answer before it is written to a client.
 #[derive(Debug)]
@@ -43,20 +42,6 @@ pub enum Refusal {
     Misdirected,
     TooSlow,
     Internal,
-}
-
-/// The body of a refusal.
-#[derive(Debug, Serialize)]
-pub struct Problem<'a> {
-    #[serde(rename = "type")]
-    pub kind: Cow<'a, str>,
-    pub title: &'a str,
-    pub status: u16,
-    pub code: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    pub request_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<&'a str>,
 }
 
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -201,6 +186,22 @@ impl Refusal {
     }
 }
 
+/// A string in JSON, which most are as they stand.
+fn string(out: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+    if text.as_bytes().iter().all(is_plain) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
+    // A string: this can't fail.
+    out.extend(serde_json::to_vec(text).unwrap_or_default());
+}
+
+/// Of most problems.
+const USUAL_BYTES: usize = 256;
+
 /// A problem's JSON; `type` is a URN made of the code, stable and without a place to fetch.
 pub fn problem(
     status: u16,
@@ -209,14 +210,58 @@ pub fn problem(
     request_id: &str,
     detail: Option<&str>,
 ) -> Vec<u8> {
-    let problem = Problem {
-        kind: Cow::Owned(format!("urn:airside:{code}")),
-        title,
-        status,
-        code,
-        request_id,
-        detail,
-    };
-    // Strings and a number: this can't fail.
-    serde_json::to_vec(&problem).unwrap_or_default()
+    let mut out = Vec::with_capacity(USUAL_BYTES);
+    out.extend_from_slice(b"{\"type\":\"urn:airside:");
+    out.extend_from_slice(code.as_bytes());
+    out.extend_from_slice(b"\",\"title\":");
+    string(&mut out, title);
+    out.extend_from_slice(b",\"status\":");
+    out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+    out.extend_from_slice(b",\"code\":");
+    string(&mut out, code);
+    if !request_id.is_empty() {
+        out.extend_from_slice(b",\"request_id\":");
+        string(&mut out, request_id);
+    }
+    if let Some(detail) = detail {
+        out.extend_from_slice(b",\"detail\":");
+        string(&mut out, detail);
+    }
+    out.push(b'}');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_problem_is_json_whatever_it_says() {
+        for text in [
+            "plain",
+            "quo\"te",
+            "back\\slash",
+            "new\nline",
+            "\u{1}",
+            "ä \u{7f}",
+        ] {
+            let body = problem(401, "unauthenticated", "Unauthenticated", text, Some(text));
+            let read: Value = serde_json::from_slice(&body).unwrap();
+            let expected = json!({
+                "type": "urn:airside:unauthenticated",
+                "title": "Unauthenticated",
+                "status": 401,
+                "code": "unauthenticated",
+                "request_id": text,
+                "detail": text,
+            });
+            assert_eq!(read, expected);
+        }
+        let body = problem(404, "no_route", "No route", "", None);
+        let expected =
+            r#"{"type":"urn:airside:no_route","title":"No route","status":404,"code":"no_route"}"#;
+        assert_eq!(String::from_utf8(body).unwrap(), expected);
+    }
 }

@@ -27,7 +27,8 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
     let answer = make(session.req_header(), context, reply)?;
     let head_only = answer.bodiless || session.req_header().method == Method::HEAD;
     let empty = head_only || answer.body.is_empty();
-    match may_stay_open(session.req_header()) {
+    let has_body = may_have_body(session.req_header(), context);
+    match !has_body || may_stay_open(session.req_header()) {
         // Pingora would close wherever the body is not read yet; it is drained below.
         true => session.set_close_on_response_before_downstream_finish(false),
         false => session.set_keepalive(None),
@@ -42,6 +43,7 @@ pub async fn write(session: &mut Session, context: &mut Context, reply: Reply) -
     match context.refusal {
         // Who is too slow is not waited for.
         Some(Refusal::TooSlow) => session.set_keepalive(None),
+        _ if !has_body => {}
         _ => drain(session).await,
     }
     Ok(())
@@ -107,6 +109,12 @@ fn speaks_grpc(request: &RequestHeader) -> bool {
     let rest = kind.and_then(|kind| kind.strip_prefix(b"application/grpc"));
     request.version == http::Version::HTTP_2
         && rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// Without a length and without an encoding a request of HTTP/1 has no body (RFC 9112 §6.3).
+fn may_have_body(request: &RequestHeader, context: &Context) -> bool {
+    let rare = context.rare;
+    request.version == http::Version::HTTP_2 || rare.length || rare.encoding || rare.expect
 }
 
 /// Will it be clear where the next request begins? A body above what is drained is left unread. A client

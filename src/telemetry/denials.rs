@@ -1,10 +1,10 @@
-//! Refusals that can still be asked about: which line of the configuration was behind each. Bounded, without
-//! a lock; requests that are let through never come here.
+//! Refusals that can still be asked about: which line of the configuration was behind each. Bounded, and nobody waits
+//! for a lock but who asks; requests that are let through never come here.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 
 use crate::base::reply::Refusal;
 use crate::base::yaml::Place;
@@ -34,7 +34,7 @@ pub struct Denials {
 #[derive(Debug)]
 struct Ring {
     next: AtomicUsize,
-    slots: Box<[ArcSwapOption<Denial>]>,
+    slots: Box<[Mutex<Option<Arc<Denial>>>]>,
 }
 
 impl Denials {
@@ -44,16 +44,21 @@ impl Denials {
         let Some(ring) = ring.map(|ring| ring.get_or_init(Ring::new)) else {
             return;
         };
-        let index = ring.next.fetch_add(1, Relaxed) % OF_EACH_CODE;
-        if let Some(slot) = ring.slots.get(index) {
-            slot.store(Some(Arc::new(denial)));
+        let denial = Arc::new(denial);
+        // Somebody may be looking at a place, but hardly at the next one too.
+        for _ in 0..2 {
+            let index = ring.next.fetch_add(1, Relaxed) % OF_EACH_CODE;
+            if let Some(mut slot) = ring.slots.get(index).and_then(Mutex::try_lock) {
+                *slot = Some(denial);
+                return;
+            }
         }
     }
 
     /// The latest denial of a request of this id, where it is still there.
     pub fn find(&self, request_id: &str) -> Option<Arc<Denial>> {
         let rings = self.rings.iter().filter_map(OnceLock::get);
-        let kept = rings.flat_map(|ring| ring.slots.iter().filter_map(|slot| slot.load_full()));
+        let kept = rings.flat_map(|ring| ring.slots.iter().filter_map(|slot| slot.lock().clone()));
         let asked = kept.filter(|denial| &*denial.request_id == request_id);
         asked.max_by_key(|denial| denial.unix_millis)
     }
@@ -63,7 +68,7 @@ impl Ring {
     fn new() -> Self {
         Self {
             next: AtomicUsize::new(0),
-            slots: (0..OF_EACH_CODE).map(|_| ArcSwapOption::empty()).collect(),
+            slots: (0..OF_EACH_CODE).map(|_| Mutex::default()).collect(),
         }
     }
 }
@@ -92,7 +97,7 @@ mod tests {
     fn count(denials: &Denials) -> usize {
         let rings = denials.rings.iter().filter_map(OnceLock::get);
         let slots = rings.flat_map(|ring| ring.slots.iter());
-        slots.filter(|slot| slot.load().is_some()).count()
+        slots.filter(|slot| slot.lock().is_some()).count()
     }
 
     #[test]
@@ -125,6 +130,18 @@ mod tests {
         });
         assert_eq!(count(&denials), OF_EACH_CODE);
         assert!(denials.find("3.0").is_some());
+    }
+
+    #[test]
+    fn who_asks_keeps_nobody_waiting() {
+        let denials = Denials::default();
+        denials.keep(denial("a", Refusal::RateLimited, 1));
+        let ring = denials.rings[Refusal::RateLimited as usize].get().unwrap();
+        let asked = ring.slots[1].lock();
+        denials.keep(denial("b", Refusal::RateLimited, 1));
+        assert!(ring.slots[2].lock().is_some());
+        drop(asked);
+        assert!(denials.find("b").is_some());
     }
 
     #[test]
