@@ -113,12 +113,20 @@ impl Shelf {
 
     /// A connection that still stands.
     pub(super) fn take(&self) -> Option<Box<Parts>> {
-        let now = now();
+        let (now, mut closed) = (now(), 0);
         for pile in self.piles() {
             while let Some(mut unused) = pile.try_lock().and_then(|mut pile| pile.pop()) {
                 self.room.unused.fetch_sub(1, Ordering::Relaxed);
-                if unused.is_fresh(now) && unused.connection.stands() {
+                // Those under it are older still.
+                if !unused.is_fresh(now) {
+                    break;
+                }
+                if unused.connection.stands() {
                     return Some(unused.connection);
+                }
+                closed += 1;
+                if closed == MOST_CLOSED {
+                    return None;
                 }
             }
         }
@@ -185,6 +193,9 @@ thread_local! {
 /// that meets the close is lost.
 pub const IDLE: Duration = Duration::from_secs(4);
 const SWEEP: Duration = Duration::from_millis(500);
+/// So many closed connections are let go for one request, which then gets a new one: a server that was started anew
+/// has closed them all.
+const MOST_CLOSED: u32 = 16;
 /// Every so many sweeps servers are forgotten.
 const TIDY: u64 = 120;
 

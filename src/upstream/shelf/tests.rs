@@ -122,6 +122,18 @@ async fn one_that_the_server_has_closed_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_request_lets_go_of_some_closed_ones_and_not_of_all() {
+    let shelf = Shelves::new(1, 100).of(1);
+    for _ in 0..20 {
+        let (closed, _theirs) = wire(&shelf).await;
+        let_go(closed);
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(shelf.take().is_none());
+    assert_eq!(unused(&shelf), 20 - MOST_CLOSED as usize);
+}
+
+#[tokio::test]
 async fn one_that_was_unused_for_long_is_neither_given_nor_left_there() {
     let shelf = Shelves::new(1, 10).of(1);
     let (old, mut theirs) = wire(&shelf).await;
