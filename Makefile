@@ -75,9 +75,9 @@ bench-bare: ## bare Pingora with a profile of its own, as Airside has one (two b
 bench-pingap: ## installs pingap for `make bench`, from crates.io (fifteen minutes)
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/install-pingap
 
-bench-builds: bench-deps bench-programs ## what each step of `make dist` brings: builds that take one step less, or one more, side by side (three builds, and five minutes)
+bench-builds: bench-deps bench-programs ## what each step of `make dist` brings: builds that take one step less, or one more, side by side (four builds, and five minutes)
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR) scripts/dist-steps
-	$(call BENCHING,bench) --peers --only full\ HS256 plain --builds $(foreach step,release lto v3,$(step)=$(CARGO_TARGET_DIR)/steps/$(step)/airside)
+	$(call BENCHING,bench) --peers --only full\ HS256 plain --builds $(foreach step,release lto v3 system-allocator,$(step)=$(CARGO_TARGET_DIR)/steps/$(step)/airside)
 
 bench-instructions: build count-deps ## what a request costs in instructions and allocations, held against benches/budget.toml
 	benches/instructions/count.py $(AIRSIDE)

@@ -115,6 +115,10 @@ def compare(options, place, port, algorithm, some, distinct, results):
                      if side.name in jobs.BESIDE.get(job.name, [])}
             runs |= {f"{side.name}, unchecked": partial(job.run, side) for side in running
                      if side.name in jobs.UNCHECKED.get(job.name, [])}
+            if job.refused:
+                # What a refusal is held against.
+                forwarded = jobs.Scenario("forwarded", "/full/x", signed=True)
+                runs["airside, forwarded"] = partial(forwarded.run, running[0])
             results[job.name] = turns(options, runs)
             line = ", ".join(f"{name} {statistics.median(run['cpu_us'] for run in list_):.1f}"
                              for name, list_ in results[job.name].items())
