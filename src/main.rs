@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+// Without it, to measure what it brings: `scripts/dist-steps`.
+#[cfg(not(system_allocator))]
 #[global_allocator]
 static ALLOCATOR: airside_allocator::Allocator = airside_allocator::Allocator;
 
