@@ -32,10 +32,10 @@ pub fn begin(
     begun: Instant,
     now: u64,
 ) -> Result<(), Reply> {
-    let Some(cluster) = context.cluster.clone() else {
+    let Some(cluster) = &context.cluster else {
         return Ok(());
     };
-    context.deadline = deadline(context, &cluster, begun);
+    context.deadline = deadline(context, cluster, begun);
     let Some(ticket) = cluster.enter() else {
         let reply = Reply::refuse(Refusal::Overloaded).reason("max_requests");
         return Err(failure::after(reply, 1));
@@ -52,13 +52,9 @@ pub fn begin(
             headers: &header.headers,
         });
     }
-    match lease(context, now) {
-        Ok(lease) => {
-            context.lease = Some(lease);
-            Ok(())
-        }
-        Err(why) => Err(failure::no_lease(&cluster, why, now)),
-    }
+    let lease = lease(context, now).map_err(|why| failure::no_lease(cluster, why, now))?;
+    context.lease = Some(lease);
+    Ok(())
 }
 
 /// Goes on to the next attempt, or to the first. Errors: there is no server, or no time.
@@ -100,12 +96,12 @@ pub async fn next(context: &mut Context, now: impl Fn() -> u64) -> Result<Box<Ht
         }
         false => cluster.kept(&lease.endpoint, left, !context.rare.hop),
     };
-    context.server = Some(lease.endpoint.name.clone());
+    context.server = Some(lease.endpoint.address);
     context.tried.push(lease.endpoint.address);
     context.lease = Some(lease);
     context.attempt = Some(begun);
     spans::begin(context);
-    Ok(Box::new(peer))
+    Ok(peer)
 }
 
 /// A server for the next attempt.
@@ -314,8 +310,8 @@ fn note(context: &mut Context, error: &Error, now: u64) {
 }
 
 fn settle(context: &mut Context, success: bool, now: u64) {
-    if let Some(lease) = &mut context.lease {
-        lease.settle(success, now);
+    if let (Some(lease), Some(cluster)) = (&mut context.lease, &context.cluster) {
+        lease.settle(cluster, success, now);
     }
 }
 

@@ -80,7 +80,7 @@ pub struct Context {
     /// Was the attempt's connection used before? Pingora does not know it of those that are not from its own pool.
     pub is_reused: bool,
     /// The server of the last attempt.
-    pub server: Option<Arc<str>>,
+    pub server: Option<SocketAddr>,
     pub attempts: u32,
     /// Interim answers of servers so far (RFC 9110 §15.2).
     pub interims: u32,

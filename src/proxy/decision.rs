@@ -21,18 +21,17 @@ pub async fn decide(
     context: &mut Context,
     watch: &mut impl Watch,
 ) -> Result<(), Reply> {
-    let plan = context.plan.clone();
-    let asked = intake::read(header, context.rare, &plan.edge)?;
+    let asked = intake::read(header, context.rare, &context.plan.edge)?;
     if handshake.is_some_and(|handshake| !handshake.fits(&asked.host)) {
         return Err(Reply::refuse(Refusal::Misdirected).reason("host"));
     }
-    let (index, captures) = match destination::find(&plan, &asked, header) {
+    let (index, captures) = match destination::find(&context.plan, &asked, header) {
         Found::Route { route, captures } => (route, captures),
         Found::MethodNotAllowed(allowed) => return Err(intake::method_not_allowed(allowed)),
         Found::Nothing => return Err(Reply::refuse(Refusal::NoRoute).reason("no_route")),
     };
     context.enter(index);
-    let Some(route) = plan.route(index) else {
+    let Some(route) = context.plan.route(index) else {
         return Err(Reply::refuse(Refusal::Internal).reason("route"));
     };
     // Nothing has been waited for so far: this is when the request came.

@@ -19,28 +19,25 @@ pub fn of(
     log: &AccessLog,
     duration: Duration,
     unix_millis: u64,
-) -> Record {
+) -> Box<Record> {
     let nearest = nearest(context);
-    Record {
+    Box::new(Record {
         unix_millis,
         client: context.client.address,
-        route: context.route().map(|route| route.name.clone()),
         status: status(session),
         duration_us: duration.as_micros() as u64,
-        upstream: context.cluster.as_ref().map(|cluster| cluster.name.clone()),
-        server: context.server.clone(),
+        server: context.server,
         attempts: context.attempts,
         upstream_us: context.upstream_time.as_micros() as u64,
         bytes_in: context.body_bytes.max(session.body_bytes_read() as u64),
         bytes_out: session.body_bytes_sent() as u64,
         protocol: protocol(session.req_header().version),
-        limit: nearest.map(|counted| counted.limit().name().clone()),
         decision: nearest.map(|counted| counted.ruling().word()),
         code: context.refusal.map(|refusal| refusal.code()),
         reason: reason(context, error),
         not_retried: context.not_retried,
-        text: text(session, context, log),
-    }
+        text: text(session, context, nearest, log),
+    })
 }
 
 /// Counts a request that took this long.
@@ -74,7 +71,7 @@ pub fn status(session: &Session) -> u16 {
     head.map_or(0, |head| head.status.as_u16())
 }
 
-fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
+fn text(session: &Session, context: &Context, nearest: Option<&Counted>, log: &AccessLog) -> Text {
     let head = session.req_header();
     let mut text = Text::new();
     text.set(Field::RequestId, context.id.as_str());
@@ -101,6 +98,15 @@ fn text(session: &Session, context: &Context, log: &AccessLog) -> Text {
     }
     if let Some(agent) = head.headers.get(header::USER_AGENT) {
         text.set_bytes(Field::UserAgent, agent.as_bytes());
+    }
+    if let Some(route) = context.route() {
+        text.set(Field::Route, &route.name);
+    }
+    if let Some(cluster) = &context.cluster {
+        text.set(Field::Upstream, &cluster.name);
+    }
+    if let Some(nearest) = nearest {
+        text.set(Field::Limit, nearest.limit().name());
     }
     for name in log.fields() {
         text.push_header(head.headers.get(name).map(|value| value.as_bytes()));

@@ -111,28 +111,25 @@ impl Ledger {
         for _ in self.access_log.fields() {
             text.push_header(None);
         }
-        self.access_log.log(Record {
+        self.access_log.log(Box::new(Record {
             unix_millis: self
                 .clock
                 .unix_millis()
                 .saturating_sub(took.as_millis() as u64),
             client,
-            route: None,
             status: unheard.status(),
             duration_us: took.as_micros() as u64,
-            upstream: None,
             server: None,
             attempts: 0,
             upstream_us: 0,
             bytes_in: 0,
             bytes_out: 0,
             protocol,
-            limit: None,
             decision: None,
             code: unheard.refusal.map(Refusal::code),
             reason: Some(unheard.reason),
             not_retried: None,
             text,
-        });
+        }));
     }
 }

@@ -147,7 +147,7 @@ impl Cluster {
             }
             return Err(NoLease::NoServer);
         };
-        Ok(Lease::new(self.clone(), endpoint.clone(), trial))
+        Ok(Lease::new(endpoint.clone(), trial.then(|| self.clone())))
     }
 
     /// May one more request be sent again? It is counted if so.

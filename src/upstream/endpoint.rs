@@ -11,7 +11,7 @@ use super::standing::Standing;
 pub struct Endpoint {
     pub address: SocketAddr,
     /// The address, for logs.
-    pub name: Arc<str>,
+    pub name: Box<str>,
     /// The `Host` of `host: upstream` and of probes: the server's own name as the configuration has it, the port
     /// left out where it is HTTP's own.
     pub authority: HeaderValue,

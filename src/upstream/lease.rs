@@ -15,9 +15,8 @@ pub struct Ticket(pub(super) Arc<AtomicU32>);
 #[derive(Debug)]
 pub struct Lease {
     pub endpoint: Arc<Endpoint>,
-    cluster: Arc<Cluster>,
-    /// Does it decide over a breaker on probation?
-    trial: bool,
+    /// Whose breaker, on probation, it decides over.
+    trial: Option<Arc<Cluster>>,
     outcome: Outcome,
 }
 
@@ -31,26 +30,25 @@ pub enum Outcome {
 }
 
 impl Lease {
-    pub(super) fn new(cluster: Arc<Cluster>, endpoint: Arc<Endpoint>, trial: bool) -> Self {
+    pub(super) fn new(endpoint: Arc<Endpoint>, trial: Option<Arc<Cluster>>) -> Self {
         endpoint.standing.begin();
         Self {
             endpoint,
-            cluster,
             trial,
             outcome: Outcome::CutOff,
         }
     }
 
-    /// What became of the attempt, at `now`. An answer whose head was well may fail later: both are told, because a
+    /// What became of the attempt, at `now`, on this server of `cluster`. An answer whose head was well may fail later: both are told, because a
     /// breaker can't wait for the end of a long answer.
-    pub fn settle(&mut self, success: bool, now: u64) {
+    pub fn settle(&mut self, cluster: &Cluster, success: bool, now: u64) {
         self.outcome = match (success, self.outcome) {
             (true, Outcome::CutOff) => Outcome::Ok,
             (true, outcome) => outcome,
             (false, _) => Outcome::Failed,
         };
-        let trial = std::mem::take(&mut self.trial);
-        self.cluster.learn(&self.endpoint, trial, success, now);
+        let trial = self.trial.take().is_some();
+        cluster.learn(&self.endpoint, trial, success, now);
     }
 
     /// The answer came whole: failures are no longer in a row.
@@ -68,8 +66,8 @@ impl Drop for Ticket {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.endpoint.standing.end(self.outcome);
-        if self.trial {
-            self.cluster.abandon();
+        if let Some(cluster) = &self.trial {
+            cluster.abandon();
         }
     }
 }

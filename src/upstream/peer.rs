@@ -15,10 +15,10 @@ use super::shelf::IDLE;
 
 impl Cluster {
     /// The peer for an attempt that may last `left`. All of Pingora's timeouts default to none, so each is set.
-    pub fn peer(&self, endpoint: &Endpoint, left: Option<Duration>) -> HttpPeer {
+    pub fn peer(&self, endpoint: &Endpoint, left: Option<Duration>) -> Box<HttpPeer> {
         let timeouts = &self.settings.timeouts;
         let within = |timeout: Duration| left.map_or(timeout, |left| left.min(timeout));
-        let mut peer = HttpPeer::new(endpoint.address, false, String::new());
+        let mut peer = Box::new(HttpPeer::new(endpoint.address, false, String::new()));
         let transport = &self.settings.transport;
         transport.apply(&mut peer, &endpoint.server);
         peer.group_key = self.group;
@@ -46,7 +46,7 @@ impl Cluster {
     /// The peer for a request: the connection is one that another had, where there is one. Those of HTTP/2 are Pingora's
     /// to share out.
     /// `plain`: no field of the request is of its connection alone, so that there is nothing for Pingora to look for.
-    pub fn kept(&self, endpoint: &Endpoint, left: Option<Duration>, plain: bool) -> HttpPeer {
+    pub fn kept(&self, endpoint: &Endpoint, left: Option<Duration>, plain: bool) -> Box<HttpPeer> {
         let mut peer = self.peer(endpoint, left);
         if plain {
             peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
@@ -58,7 +58,11 @@ impl Cluster {
     }
 
     /// The peer for a WebSocket, and the gate that its connection goes through.
-    pub fn tunnel(&self, endpoint: &Endpoint, left: Option<Duration>) -> (HttpPeer, Arc<Gate>) {
+    pub fn tunnel(
+        &self,
+        endpoint: &Endpoint,
+        left: Option<Duration>,
+    ) -> (Box<HttpPeer>, Arc<Gate>) {
         let patience = self.settings.timeouts.first_byte;
         let patience = left.map_or(patience, |left| left.min(patience));
         let gate = Arc::new(Gate::new(patience));

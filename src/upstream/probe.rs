@@ -113,7 +113,7 @@ impl Asker {
         let mut request = RequestHeader::build("GET", path.as_bytes(), Some(3))?;
         request.insert_header(header::HOST, endpoint.authority.clone())?;
         request.insert_header(header::USER_AGENT, wellness::AGENT)?;
-        let (mut session, _) = self.connector.get_http_session(&peer).await?;
+        let (mut session, _) = self.connector.get_http_session(&*peer).await?;
         if session.as_http1().is_some() {
             request.insert_header(header::CONNECTION, "close")?;
         }
@@ -130,7 +130,7 @@ impl Asker {
         let mut peer = self.peer(endpoint);
         // It is always HTTP/2, also where requests may go without.
         peer.options.alpn = ALPN::H2;
-        let (session, _) = self.connector.get_http_session(&peer).await?;
+        let (session, _) = self.connector.get_http_session(&*peer).await?;
         let HttpSession::H2(mut stream) = session else {
             return Ok(Some("it does not speak HTTP/2".to_owned()));
         };
@@ -140,7 +140,7 @@ impl Asker {
         fault
     }
 
-    fn peer(&self, endpoint: &Endpoint) -> HttpPeer {
+    fn peer(&self, endpoint: &Endpoint) -> Box<HttpPeer> {
         let mut peer = self.cluster.peer(endpoint, None);
         // No other probe may use the connection.
         peer.options.max_h2_streams = 1;

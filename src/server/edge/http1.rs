@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use pingora::apps::HttpServerApp;
+use pingora::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream};
 use pingora::protocols::Stream;
 use pingora::protocols::http::ServerSession;
 use pingora::server::ShutdownWatch;
@@ -32,13 +32,10 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http<A> {
         let line = Arc::new(Line::default());
         let speaks = Speaks::Http1(One::new(line.clone(), most, opened));
         let watched = Watched::new(stream, self.crowd.clone(), patience, speaks);
-        let mut session = ServerSession::new_http1(Box::new(watched));
-        // Without a time of Pingora's: ours hold.
-        session.set_keepalive((!*shutdown.borrow()).then_some(0));
+        let mut next: (Stream, Option<HttpPersistentSettings>) = (Box::new(watched), None);
         let mut timer = Timer::new();
         loop {
-            line.begin(&mut session);
-            let work = self.proxy.process_new_http(session, shutdown);
+            let work = self.request(next.0, next.1, &line, shutdown);
             let reused = caught(line.alarm.over(&mut timer, work)).await;
             let word = line.take_word();
             if reused.is_err() {
@@ -52,12 +49,27 @@ impl<A: HttpServerApp + Send + Sync + 'static> Http<A> {
                 self.ledger.note(&word, peer, "HTTP/1.1");
             }
             let Ok(Some(reused)) = reused else { return };
-            let (stream, settings) = reused.consume();
-            session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
-            }
+            next = reused.consume();
         }
+    }
+
+    /// The next request of a connection, which has settings by then. Its session stays on the stack until it is in
+    /// Pingora's future.
+    fn request<'a>(
+        &'a self,
+        stream: Stream,
+        settings: Option<HttpPersistentSettings>,
+        line: &Arc<Line>,
+        shutdown: &'a ShutdownWatch,
+    ) -> impl Future<Output = Option<ReusedHttpStream>> + use<'a, A> {
+        let mut session = ServerSession::new_http1(stream);
+        match settings {
+            Some(settings) => settings.apply_to_session(&mut session),
+            // Without a time of Pingora's: ours hold.
+            None => session.set_keepalive((!*shutdown.borrow()).then_some(0)),
+        }
+        line.begin(&mut session);
+        self.proxy.process_new_http(session, shutdown)
     }
 }
 

@@ -1,5 +1,7 @@
 //! A record as one line of JSON.
 
+use std::net::{IpAddr, SocketAddr};
+
 use http::HeaderName;
 
 use super::record::{Field, Record};
@@ -26,51 +28,14 @@ impl Lines {
     /// Adds a record's line. What is not known is `null`; `code`, `reason`, `not_retried` and `headers` are left out
     /// where there is nothing to say. No byte of a request can end a string or a line.
     pub(super) fn add(&mut self, out: &mut Vec<u8>, record: &Record, fields: &[HeaderName]) {
-        let said = |field| record.text.find(field);
         out.reserve(USUAL_BYTES);
         out.extend_from_slice(b"{\"ts\":");
         self.timestamp(out, record.unix_millis);
-        text(out, key!("request_id"), said(Field::RequestId));
-        out.extend_from_slice(key!("client"));
-        out.push(b'"');
-        out.extend_from_slice(&net::text(record.client));
-        out.push(b'"');
-        text(out, key!("method"), said(Field::Method));
-        text(out, key!("host"), said(Field::Host));
-        text(out, key!("path"), said(Field::Path));
-        text(out, key!("route"), record.route.as_deref());
-        number(out, key!("status"), record.status.into());
-        number(out, key!("duration_us"), record.duration_us);
-        number(out, key!("gateway_us"), record.gateway_us());
-        text(out, key!("upstream"), record.upstream.as_deref());
-        text(out, key!("server"), record.server.as_deref());
-        number(out, key!("attempts"), record.attempts.into());
-        number(out, key!("upstream_us"), record.upstream_us);
-        number(out, key!("bytes_in"), record.bytes_in);
-        number(out, key!("bytes_out"), record.bytes_out);
-        text(out, key!("protocol"), Some(record.protocol));
-        text(out, key!("tls"), said(Field::Tls));
-        text(out, key!("user"), said(Field::User));
-        out.extend_from_slice(key!("roles"));
-        list(out, record.text.roles());
-        text(out, key!("limit"), record.limit.as_deref());
-        text(out, key!("decision"), record.decision);
-        text(out, key!("trace_id"), said(Field::TraceId));
-        text(out, key!("user_agent"), said(Field::UserAgent));
-        for (key, value) in [
-            (key!("code"), record.code),
-            (key!("reason"), record.reason),
-            (key!("not_retried"), record.not_retried),
-        ] {
-            if value.is_some() {
-                text(out, key, value);
-            }
+        Line {
+            is_plain: !needs_escaping(record.text.whole().as_bytes()),
+            out,
         }
-        if !fields.is_empty() {
-            out.extend_from_slice(key!("headers"));
-            headers(out, fields, record);
-        }
-        out.extend_from_slice(b"}\n");
+        .add(record, fields);
     }
 
     /// A quoted time, such as `"2026-01-31T12:00:00.123Z"`.
@@ -96,73 +61,143 @@ impl Lines {
     }
 }
 
-fn text(out: &mut Vec<u8>, key: &[u8], value: Option<&str>) {
-    out.extend_from_slice(key);
-    match value {
-        Some(value) => string(out, value),
-        None => out.extend_from_slice(b"null"),
-    }
+/// A line on its way.
+struct Line<'a> {
+    out: &'a mut Vec<u8>,
+    /// No string of the record needs escaping, as a rule: they are looked at all together.
+    is_plain: bool,
 }
 
-fn number(out: &mut Vec<u8>, key: &[u8], value: u64) {
-    out.extend_from_slice(key);
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
-/// An object of those that the log is to hold; a header's name needs no escaping.
-fn headers(out: &mut Vec<u8>, fields: &[HeaderName], record: &Record) {
-    let mut separator = b'{';
-    for (name, value) in fields.iter().zip(record.text.headers()) {
-        out.extend_from_slice(&[separator, b'"']);
-        out.extend_from_slice(name.as_str().as_bytes());
-        text(out, b"\":", value);
-        separator = b',';
-    }
-    out.push(b'}');
-}
-
-fn string(out: &mut Vec<u8>, value: &str) {
-    if needs_escaping(value.as_bytes()) {
-        // Writing to memory can't fail.
-        let _ = serde_json::to_writer(out, value);
-    } else {
-        out.push(b'"');
-        out.extend_from_slice(value.as_bytes());
-        out.push(b'"');
-    }
-}
-
-/// Is there a byte that may not stand in a string as it is (RFC 8259 §7): a control character, `"` or `\`? Eight are
-/// looked at at once, each in its own byte of a word.
-fn needs_escaping(text: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    // The highest bit of each byte that is below a number of up to 128 (and of some above one that is).
-    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & (ONES * 0x80);
-    let is_special = |word: u64| {
-        let quotes = below(word ^ (ONES * u64::from(b'"')), 1);
-        let slashes = below(word ^ (ONES * u64::from(b'\\')), 1);
-        (below(word, u64::from(b' ')) | quotes | slashes) != 0
-    };
-    let (words, rest) = text.as_chunks();
-    let mut last = [b' '; 8];
-    if let Some(place) = last.get_mut(..rest.len()) {
-        place.copy_from_slice(rest);
-    }
-    words
-        .iter()
-        .chain([&last])
-        .any(|word| is_special(u64::from_ne_bytes(*word)))
-}
-
-fn list<'a>(out: &mut Vec<u8>, items: impl Iterator<Item = &'a str>) {
-    out.push(b'[');
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            out.push(b',');
+impl Line<'_> {
+    /// All that is behind the time.
+    fn add(&mut self, record: &Record, fields: &[HeaderName]) {
+        let said = |field| record.text.find(field);
+        self.text(key!("request_id"), said(Field::RequestId));
+        self.raw(key!("client"));
+        self.quoted(&net::text(record.client));
+        self.text(key!("method"), said(Field::Method));
+        self.text(key!("host"), said(Field::Host));
+        self.text(key!("path"), said(Field::Path));
+        self.text(key!("route"), said(Field::Route));
+        self.number(key!("status"), record.status.into());
+        self.number(key!("duration_us"), record.duration_us);
+        self.number(key!("gateway_us"), record.gateway_us());
+        self.text(key!("upstream"), said(Field::Upstream));
+        self.raw(key!("server"));
+        self.server(record.server);
+        self.number(key!("attempts"), record.attempts.into());
+        self.number(key!("upstream_us"), record.upstream_us);
+        self.number(key!("bytes_in"), record.bytes_in);
+        self.number(key!("bytes_out"), record.bytes_out);
+        self.word(key!("protocol"), Some(record.protocol));
+        self.text(key!("tls"), said(Field::Tls));
+        self.text(key!("user"), said(Field::User));
+        self.raw(key!("roles"));
+        self.list(record.text.roles());
+        self.text(key!("limit"), said(Field::Limit));
+        self.word(key!("decision"), record.decision);
+        self.text(key!("trace_id"), said(Field::TraceId));
+        self.text(key!("user_agent"), said(Field::UserAgent));
+        for (key, value) in [
+            (key!("code"), record.code),
+            (key!("reason"), record.reason),
+            (key!("not_retried"), record.not_retried),
+        ] {
+            if value.is_some() {
+                self.word(key, value);
+            }
         }
-        string(out, item);
+        if !fields.is_empty() {
+            self.raw(key!("headers"));
+            self.headers(fields, record);
+        }
+        self.raw(b"}\n");
     }
-    out.push(b']');
+
+    fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
+    fn text(&mut self, key: &[u8], value: Option<&str>) {
+        self.raw(key);
+        match value {
+            Some(value) => self.string(value),
+            None => self.raw(b"null"),
+        }
+    }
+
+    /// One of our own words, none of which needs escaping.
+    fn word(&mut self, key: &[u8], value: Option<&'static str>) {
+        self.raw(key);
+        match value {
+            Some(value) => self.quoted(value.as_bytes()),
+            None => self.raw(b"null"),
+        }
+    }
+
+    fn number(&mut self, key: &[u8], value: u64) {
+        self.raw(key);
+        self.raw(itoa::Buffer::new().format(value).as_bytes());
+    }
+
+    /// An address and a port.
+    fn server(&mut self, server: Option<SocketAddr>) {
+        match server {
+            Some(SocketAddr::V4(four)) => {
+                self.out.push(b'"');
+                self.raw(&net::text(IpAddr::V4(*four.ip())));
+                self.number(b":", four.port().into());
+                self.out.push(b'"');
+            }
+            Some(six) => self.quoted(six.to_string().as_bytes()),
+            None => self.raw(b"null"),
+        }
+    }
+
+    fn list<'a>(&mut self, items: impl Iterator<Item = &'a str>) {
+        self.out.push(b'[');
+        for (index, item) in items.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.string(item);
+        }
+        self.out.push(b']');
+    }
+
+    /// An object of those that the log is to hold; a header's name needs no escaping.
+    fn headers(&mut self, fields: &[HeaderName], record: &Record) {
+        let mut separator = b'{';
+        for (name, value) in fields.iter().zip(record.text.headers()) {
+            self.raw(&[separator, b'"']);
+            self.raw(name.as_str().as_bytes());
+            self.text(b"\":", value);
+            separator = b',';
+        }
+        self.out.push(b'}');
+    }
+
+    fn string(&mut self, value: &str) {
+        match self.is_plain {
+            true => self.quoted(value.as_bytes()),
+            // Writing to memory can't fail.
+            false => drop(serde_json::to_writer(&mut *self.out, value)),
+        }
+    }
+
+    fn quoted(&mut self, value: &[u8]) {
+        self.out.push(b'"');
+        self.raw(value);
+        self.out.push(b'"');
+    }
+}
+
+/// Is there a byte that may not stand in a string as it is (RFC 8259 §7): a control character, `"` or `\`? Without a
+/// way out in the middle, as the compiler then looks at many at once.
+fn needs_escaping(text: &[u8]) -> bool {
+    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    text.iter()
+        .fold(false, |found, byte| found | is_special(*byte))
 }
 
 /// Of a line without long paths or names.
@@ -176,8 +211,18 @@ mod tests {
         #[test]
         fn a_string_is_written_as_the_library_writes_it(value in r#"([ -~]|["\\\x00-\x1f\x7f]|\PC){0,40}"#) {
             let mut out = Vec::new();
-            string(&mut out, &value);
+            let is_plain = !needs_escaping(value.as_bytes());
+            Line { out: &mut out, is_plain }.string(&value);
             assert_eq!(out, serde_json::to_vec(&value).unwrap());
+        }
+
+        #[test]
+        fn a_server_is_written_as_its_address_is(four: [u8; 4], six: [u16; 8], port: u16) {
+            for address in [SocketAddr::from((four, port)), SocketAddr::from((six, port))] {
+                let mut out = Vec::new();
+                Line { out: &mut out, is_plain: true }.server(Some(address));
+                assert_eq!(out, format!("\"{address}\"").as_bytes());
+            }
         }
 
         #[test]

@@ -98,7 +98,7 @@ impl AccessLog {
     }
 
     /// Queues a record. Where the queue is full the record is dropped and counted.
-    pub fn log(&self, record: Record) {
+    pub fn log(&self, record: Box<Record>) {
         if let Some(queue) = &self.queue {
             queue.push(record);
         }
@@ -151,10 +151,9 @@ impl Queue {
         })
     }
 
-    fn push(&self, record: Record) {
+    fn push(&self, record: Box<Record>) {
         let shared = &self.shared;
-        let refused =
-            shared.stopping.load(SeqCst) || shared.records.push(Box::new(record)).is_err();
+        let refused = shared.stopping.load(SeqCst) || shared.records.push(record).is_err();
         if refused {
             shared.dropped.fetch_add(1, SeqCst);
         } else if shared.parked.load(SeqCst) && shared.parked.swap(false, SeqCst) {

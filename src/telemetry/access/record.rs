@@ -1,10 +1,9 @@
-//! What is logged of one request. Names from the configuration are shared; what the request brought
-//! is copied, bounded, into one allocation.
+//! What is logged of one request. Its strings are copied into one allocation, what the request brought bounded: shared
+//! ones would be counted up by the request's thread and down by the log's, for each request.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// One request, done.
 #[derive(Debug, Clone)]
@@ -12,14 +11,12 @@ pub struct Record {
     /// When it came in, in milliseconds since 1970.
     pub unix_millis: u64,
     pub client: IpAddr,
-    pub route: Option<Arc<str>>,
     /// Zero where no answer was sent.
     pub status: u16,
     /// From the request's head to the end of the answer, in microseconds.
     pub duration_us: u64,
-    pub upstream: Option<Arc<str>>,
-    /// The address that answered.
-    pub server: Option<Arc<str>>,
+    /// The server of the last attempt.
+    pub server: Option<SocketAddr>,
     /// How many times an upstream was tried.
     pub attempts: u32,
     /// The part of the duration spent waiting for upstreams, in microseconds.
@@ -29,8 +26,7 @@ pub struct Record {
     pub bytes_out: u64,
     /// Such as `HTTP/1.1`.
     pub protocol: &'static str,
-    /// The limit that was nearest to a refusal, and what it decided.
-    pub limit: Option<Arc<str>>,
+    /// What the limit decided that was nearest to a refusal.
     pub decision: Option<&'static str>,
     /// The code of a refusal, and its reason where there are several.
     pub code: Option<&'static str>,
@@ -48,7 +44,7 @@ pub struct Text {
     headers: Vec<Option<Span>>,
 }
 
-/// A string of a record that comes from the request.
+/// A string of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     RequestId,
@@ -63,6 +59,10 @@ pub enum Field {
     Roles,
     TraceId,
     UserAgent,
+    Route,
+    Upstream,
+    /// The limit that was nearest to a refusal.
+    Limit,
 }
 
 type Span = Range<u32>;
@@ -127,6 +127,11 @@ impl Text {
         self.headers.push(span);
     }
 
+    /// All of its strings, one behind the other.
+    pub(super) fn whole(&self) -> &str {
+        &self.buffer
+    }
+
     pub(super) fn find(&self, field: Field) -> Option<&str> {
         let span = self.spans.get(field as usize)?.as_ref()?;
         self.at(span)
@@ -174,7 +179,7 @@ impl Text {
 }
 
 impl Field {
-    const COUNT: usize = Self::UserAgent as usize + 1;
+    const COUNT: usize = Self::Limit as usize + 1;
 
     /// Bytes of a value that are kept.
     fn bound(self) -> usize {
@@ -183,14 +188,16 @@ impl Field {
             Self::Method | Self::Tls => 32,
             Self::RequestId | Self::TraceId => 128,
             Self::Host | Self::User | Self::Roles | Self::UserAgent => 256,
+            // As long as the configuration has them.
+            Self::Route | Self::Upstream | Self::Limit => usize::MAX,
         }
     }
 }
 
 const USUAL_BYTES: usize = 384;
 const HEADER_BYTES: usize = 256;
-/// Between roles: a control character that no role's name holds.
-const SEPARATOR: char = '\u{1f}';
+/// Between roles: a control character that no role's name holds, and that JSON takes as it is (RFC 8259 §7).
+const SEPARATOR: char = '\u{7f}';
 
 #[cfg(test)]
 mod tests {

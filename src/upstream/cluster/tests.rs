@@ -32,6 +32,11 @@ fn lease(cluster: &Arc<Cluster>, now: u64, tried: &[SocketAddr]) -> Result<Lease
     cluster.lease(&wish, |below| below / 2)
 }
 
+fn settle(cluster: &Arc<Cluster>, success: bool, now: u64) {
+    let mut lease = lease(cluster, now, &[]).unwrap();
+    lease.settle(cluster, success, now);
+}
+
 fn out(cluster: &Cluster, now: u64) -> Vec<Option<Out>> {
     let members = cluster.members();
     let endpoints = members.endpoints.iter();
@@ -43,7 +48,7 @@ fn out(cluster: &Cluster, now: u64) -> Vec<Option<Out>> {
 fn fail_at(cluster: &Arc<Cluster>, index: usize, times: usize, now: u64) {
     let endpoint = cluster.members().endpoints[index].clone();
     for _ in 0..times {
-        Lease::new(cluster.clone(), endpoint.clone(), false).settle(false, now);
+        Lease::new(endpoint.clone(), None).settle(cluster, false, now);
     }
 }
 
@@ -135,7 +140,7 @@ fn the_breaker_opens_for_the_whole_upstream_and_a_dropped_trial_frees_its_place(
     });
     let cluster = cluster(settings);
     for _ in 0..4 {
-        lease(&cluster, 1_000, &[]).unwrap().settle(false, 1_000);
+        settle(&cluster, false, 1_000);
     }
     let refused = lease(&cluster, 2_000, &[]).map(drop);
     assert_eq!(refused, Err(NoLease::BreakerOpen(9_000)));
@@ -146,7 +151,7 @@ fn the_breaker_opens_for_the_whole_upstream_and_a_dropped_trial_frees_its_place(
     );
     drop(trial);
     for _ in 0..5 {
-        lease(&cluster, 11_000, &[]).unwrap().settle(true, 11_000);
+        settle(&cluster, true, 11_000);
     }
     assert_eq!(cluster.breaker(), Some(State::Closed));
 }
@@ -160,7 +165,7 @@ fn a_trial_without_a_server_frees_its_place() {
         open_millis: 1_000,
     });
     let cluster = cluster(settings);
-    lease(&cluster, 1_000, &[]).unwrap().settle(false, 1_000);
+    settle(&cluster, false, 1_000);
     for index in 0..3 {
         cluster.drain(&Address::Socket(address(index)), true);
     }
