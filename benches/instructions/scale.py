@@ -33,8 +33,8 @@ def servers(number):
     return {
         "change": lambda text: text.replace('"127.0.0.1:${env:UPSTREAM}"', servers),
         "behind": lambda text: text.replace('{ address: "127.0.0.1:${env:GATEWAY}" }', listeners),
-        # A connection to each is there before it counts.
-        "warm_up": count.WARM_UP + 2 * number,
+        # A connection to each is there before it counts: which one is asked is left to chance.
+        "warm_up": count.WARM_UP + 8 * number,
     }
 
 
