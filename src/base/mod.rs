@@ -4,6 +4,7 @@ pub mod clock;
 pub mod decode;
 pub mod host;
 pub mod id;
+pub mod json;
 pub mod net;
 pub mod networks;
 pub mod path;

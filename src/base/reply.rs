@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::json::needs_escaping;
+
 /// An answer before it is written to a client.
 #[derive(Debug)]
 pub struct Reply {
@@ -188,8 +190,7 @@ impl Refusal {
 
 /// A string in JSON, which most are as they stand.
 fn string(out: &mut Vec<u8>, text: &str) {
-    let is_plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
-    if text.as_bytes().iter().all(is_plain) {
+    if !needs_escaping(text.as_bytes()) {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

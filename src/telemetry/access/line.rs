@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::HeaderName;
 
 use super::record::{Field, Record};
+use crate::base::json::needs_escaping;
 use crate::base::net;
 use crate::telemetry::timestamp;
 
@@ -190,14 +191,6 @@ impl Line<'_> {
         self.raw(value);
         self.out.push(b'"');
     }
-}
-
-/// Is there a byte that may not stand in a string as it is (RFC 8259 §7): a control character, `"` or `\`? Without a
-/// way out in the middle, as the compiler then looks at many at once.
-fn needs_escaping(text: &[u8]) -> bool {
-    let is_special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    text.iter()
-        .fold(false, |found, byte| found | is_special(*byte))
 }
 
 /// Of a line without long paths or names.
